@@ -1,0 +1,53 @@
+# contact_sync: a PostgreSQL extension in C++17, built with PGXS.
+#
+#   make                  the module, its LLVM bitcode and the install script
+#   make install          into the server that pg_config (or PG_CONFIG=...) names
+#   make installcheck     the regression tests, on a running server
+#   make isolationcheck   the concurrency tests, on a running server
+#   make tapcheck         tests that start servers of their own
+#   make lint             the sources, the scripts and what other compilers say of them
+
+EXTENSION = contact_sync
+MODULE_big = contact_sync
+PGFILEDESC = "contact_sync - customers' contact data, kept right by guarded triggers"
+SOURCES = $(sort $(wildcard src/*.cpp))
+OBJS = $(SOURCES:.cpp=.o)
+
+# The install script is kept by subject, in the order in which the parts need each other.
+PARTS = head failures functions describe customers tables policies triggers advice verify attach switch
+DATA_built = contact_sync--1.0.sql
+
+REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
+REGRESS_OPTS = --load-extension=contact_sync
+SPECS = $(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec)))
+TAP_TESTS_OF_OURS = $(sort $(wildcard test/t/*.pl))
+EXTRA_CLEAN = output_iso tmp_check
+
+# Headers of the server and of Boost are not ours to warn about.
+WARNINGS = -Wall -Wextra
+STANDARD = -std=c++17 -fvisibility=hidden -fvisibility-inlines-hidden
+PG_CPPFLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server)
+PG_CXXFLAGS = $(STANDARD) $(WARNINGS)
+# PGXS links modules with the C compiler.
+SHLIB_LINK = -lstdc++
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+BITCODE_CXXFLAGS += $(STANDARD) $(WARNINGS)
+
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.hpp) Makefile
+
+contact_sync--1.0.sql: $(PARTS:%=extension/%.sql) Makefile
+	cat $(PARTS:%=extension/%.sql) > $@
+
+.PHONY: isolationcheck tapcheck lint
+
+isolationcheck:
+	$(top_builddir)/src/test/isolation/pg_isolation_regress --bindir='$(bindir)' --inputdir=test/isolation \
+	  --outputdir=output_iso --dbname=contact_sync_isolation --load-extension=contact_sync $(SPECS)
+
+tapcheck: override PROVE_TESTS = $(TAP_TESTS_OF_OURS)
+tapcheck:
+	$(prove_installcheck)

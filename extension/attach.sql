@@ -1,0 +1,49 @@
+
+-- attach: runs each fix that verify finds, all or nothing.
+
+CREATE FUNCTION @extschema@.attach(
+    customers regclass DEFAULT pg_catalog.to_regclass('customers'),
+    id_column name DEFAULT NULL, phone_column name DEFAULT NULL, whatsapp_column name DEFAULT NULL,
+    rls text DEFAULT 'inherit')
+RETURNS TABLE (check_name text, object text, fix text)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    obstacles text;
+    fixes text[];
+    step text[];
+BEGIN
+    -- One at a time: the second finds what the first has done.
+    PERFORM pg_advisory_xact_lock(hashtextextended('contact_sync.attach', customers::oid::bigint));
+
+    SELECT string_agg(format('%s, %s: %s', v.check_name, v.object, v.problem), E'\n' ORDER BY v.number)
+               FILTER (WHERE v.status = 'blocked'),
+           array_agg(ARRAY[v.check_name, v.object, v.fix] ORDER BY v.number) FILTER (WHERE v.status = 'fix')
+    INTO obstacles, fixes
+    FROM @extschema@.verify(customers, id_column, phone_column, whatsapp_column, rls)
+         WITH ORDINALITY AS v(check_name, object, status, problem, fix, number);
+
+    IF obstacles IS NOT NULL THEN
+        RAISE EXCEPTION 'contact_sync cannot be attached to %', coalesce(customers::text, 'a table that is not there')
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  DETAIL = obstacles,
+                  HINT = 'Nothing was changed. Mend this by hand first; contact_sync.verify shows it as blocked.';
+    END IF;
+
+    IF fixes IS NULL THEN
+        RETURN;
+    END IF;
+    FOREACH step SLICE 1 IN ARRAY fixes LOOP
+        EXECUTE step[3];
+        check_name := step[1];
+        object := step[2];
+        fix := step[3];
+        RETURN NEXT;
+    END LOOP;
+
+    -- PostgREST knows tables and columns from a cache of its own.
+    NOTIFY pgrst, 'reload schema';
+END
+$$;
+COMMENT ON FUNCTION @extschema@.attach(regclass, name, name, name, text) IS
+    'runs each fix that verify finds, in order, and returns it; where something is blocked, raises and changes nothing';

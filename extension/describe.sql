@@ -1,0 +1,273 @@
+
+-- What there is: a customers table with every name resolved once, its contact tables, its triggers. The administrative
+-- functions all look at the catalogs through these.
+--
+-- All functions are SECURITY INVOKER with a search_path of their own, so that names that the catalogs deparse come out
+-- qualified, and hand each other values of exactly the declared types.
+
+CREATE TYPE @extschema@.shape AS (
+    customers oid,
+    name text,                      -- as SQL, with its schema
+    relation_name name,
+    schema_name name,
+    schema oid,
+    kind "char",
+    persistence "char",
+    owner oid,
+    row_security boolean,
+    inherited boolean,              -- it has inheritance children
+    id_column name,
+    phone_column name,
+    whatsapp_column name,
+    id smallint,                    -- the columns' numbers, null where there is no such column
+    phone smallint,
+    whatsapp smallint,
+    id_type text,                   -- as SQL, with modifier and collation
+    id_equality text,               -- as SQL: the operator of the unique index on id, null without such an index
+    arguments text                  -- as SQL: what triggers are to be told
+);
+COMMENT ON TYPE @extschema@.shape IS 'a customers table and its columns, all names resolved';
+
+CREATE FUNCTION @extschema@.is_ours(function oid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (
+        SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+        WHERE d.classid = 'pg_proc'::regclass AND d.objid = function AND d.deptype = 'e'
+          AND d.refclassid = 'pg_extension'::regclass AND e.extname = 'contact_sync')
+$$;
+COMMENT ON FUNCTION @extschema@.is_ours(oid) IS 'whether a function belongs to the extension contact_sync';
+
+CREATE FUNCTION @extschema@.trigger_arguments(arguments bytea) RETURNS text[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    -- pg_trigger.tgargs: each argument ends with a zero byte.
+    SELECT coalesce(array_agg(convert_from(substring(arguments FROM first + 1 FOR ending - first),
+                                           getdatabaseencoding()) ORDER BY ending), '{}')
+    FROM (SELECT ending, lag(ending + 1, 1, 0) OVER (ORDER BY ending) AS first
+          FROM generate_series(0, length(arguments) - 1) AS ending
+          WHERE get_byte(arguments, ending) = 0) AS byte
+$$;
+COMMENT ON FUNCTION @extschema@.trigger_arguments(bytea) IS 'the arguments of a trigger, from pg_trigger.tgargs';
+
+CREATE FUNCTION @extschema@.base_type(INOUT type oid, INOUT modifier integer, OUT width integer)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH RECURSIVE base(type, modifier, kind, depth) AS (
+        SELECT t.oid, base_type.modifier, t.typtype, 0
+        FROM pg_type t WHERE t.oid = base_type.type
+        UNION ALL
+        SELECT t.oid, CASE WHEN base.modifier >= 0 THEN base.modifier ELSE domain.typtypmod END, t.typtype, depth + 1
+        FROM base JOIN pg_type domain ON domain.oid = base.type
+                  JOIN pg_type t ON t.oid = domain.typbasetype
+        WHERE base.kind = 'd'
+    )
+    SELECT base.type, base.modifier,
+           CASE WHEN base.type IN ('varchar'::regtype, 'bpchar'::regtype) AND base.modifier >= 4 THEN base.modifier - 4
+                WHEN base.type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN 20
+           END
+    FROM base ORDER BY depth DESC LIMIT 1
+$$;
+COMMENT ON FUNCTION @extschema@.base_type(oid, integer) IS
+    'the type below any domains, and how many characters its text can have (null: any number)';
+
+CREATE FUNCTION @extschema@.type_name(type oid, modifier integer) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    -- format_type leaves the schema off what pg_catalog holds. The grammar's own names (character varying, bigint, ...)
+    -- need none and take none; the others mean the same under every search_path only with it.
+    SELECT CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace AND format_type(t.oid, NULL) = quote_ident(t.typname)
+                THEN 'pg_catalog.' ELSE '' END || format_type(t.oid, modifier)
+    FROM pg_type t WHERE t.oid = type
+$$;
+COMMENT ON FUNCTION @extschema@.type_name(oid, integer) IS 'a type as SQL that no search_path can change';
+
+CREATE FUNCTION @extschema@.holds_rows(relation oid) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    answer boolean := true;     -- what we may not read may hold rows
+BEGIN
+    IF has_table_privilege(relation, 'SELECT') THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s)', relation::regclass) INTO answer;
+    END IF;
+    RETURN answer;
+EXCEPTION WHEN insufficient_privilege THEN
+    RETURN true;                -- the schema's USAGE, or a row security policy
+END
+$$;
+COMMENT ON FUNCTION @extschema@.holds_rows(oid) IS 'whether a table holds rows, true where the caller cannot tell';
+
+CREATE FUNCTION @extschema@.holds_duplicates(relation oid, columns text) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    answer boolean := false;
+BEGIN
+    IF has_table_privilege(relation, 'SELECT') THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE customer_id IS NOT NULL GROUP BY %s HAVING count(*) > 1)',
+                       relation::regclass, columns) INTO answer;
+    END IF;
+    RETURN answer;
+EXCEPTION WHEN insufficient_privilege THEN
+    RETURN false;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.holds_duplicates(oid, text) IS
+    'whether a contact table holds rows that the unique constraint would forbid, false where the caller cannot tell';
+
+CREATE FUNCTION @extschema@.sync_triggers(customers oid)
+RETURNS TABLE (relation oid, trigger oid, name name, function name, ours boolean, clone boolean, state "char",
+               type smallint, plain boolean, arguments text[])
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH RECURSIVE family(relation) AS (
+        SELECT customers
+        UNION
+        SELECT i.inhrelid FROM pg_inherits i JOIN family ON i.inhparent = family.relation
+    )
+    SELECT t.tgrelid, t.oid, t.tgname, f.proname, @extschema@.is_ours(f.oid), t.tgparentid <> 0, t.tgenabled, t.tgtype,
+           t.tgqual IS NULL AND t.tgattr = '' AND t.tgconstraint = 0 AND t.tgoldtable IS NULL AND t.tgnewtable IS NULL,
+           @extschema@.trigger_arguments(t.tgargs)
+    FROM family
+         JOIN pg_trigger t ON t.tgrelid = family.relation AND (NOT t.tgisinternal OR t.tgparentid <> 0)
+         JOIN pg_proc f ON f.oid = t.tgfoid
+    WHERE f.proname IN ('sync_contact_numbers', 'initialize_contact_preferences', 'update_contact_methods')
+$$;
+COMMENT ON FUNCTION @extschema@.sync_triggers(oid) IS
+    'the triggers that keep contact data, ours and legacy ones, on a table, its partitions and inheritance children';
+
+CREATE FUNCTION @extschema@.describe(
+    customers regclass, id_column name, phone_column name, whatsapp_column name)
+RETURNS @extschema@.shape
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH told(arguments) AS (
+        -- Which columns it is about: what the caller says, else what our triggers were told, else the usual names.
+        SELECT arguments FROM @extschema@.sync_triggers(customers::oid)
+        WHERE ours AND NOT clone
+        ORDER BY relation = customers::oid DESC, function = 'update_contact_methods' DESC,
+                 function = 'sync_contact_numbers' DESC, name
+        LIMIT 1
+    ), named AS (
+        SELECT coalesce(id_column, (SELECT arguments[1]::name FROM told), 'id') AS id_column,
+               coalesce(phone_column, (SELECT arguments[2]::name FROM told), 'phone') AS phone_column,
+               coalesce(whatsapp_column, (SELECT arguments[3]::name FROM told), 'whatsapp') AS whatsapp_column
+    ), key AS (
+        -- The index a foreign key can refer to; it also says what equality of ids is.
+        SELECT DISTINCT ON (i.indrelid)
+               format('OPERATOR(%I.%s)', o.oprnamespace::regnamespace::name, o.oprname) AS equality
+        FROM named
+             JOIN pg_attribute a ON a.attrelid = customers::oid AND a.attname = named.id_column
+                                    AND a.attnum > 0 AND NOT a.attisdropped
+             JOIN pg_index i ON i.indrelid = customers::oid AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum
+             JOIN pg_opclass c ON c.oid = i.indclass[0]
+             JOIN pg_amop s ON s.amopfamily = c.opcfamily AND s.amopstrategy = 3
+                               AND s.amoplefttype = c.opcintype AND s.amoprighttype = c.opcintype
+             JOIN pg_operator o ON o.oid = s.amopopr
+        WHERE i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+        ORDER BY i.indrelid, i.indisprimary DESC, i.indexrelid
+    )
+    SELECT c.oid, format('%I.%I', n.nspname, c.relname), c.relname, n.nspname, n.oid, c.relkind, c.relpersistence,
+           c.relowner, c.relrowsecurity,
+           c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid),
+           named.id_column, named.phone_column, named.whatsapp_column,
+           id.attnum, phone.attnum, whatsapp.attnum,
+           @extschema@.type_name(id.atttypid, id.atttypmod)
+               || CASE WHEN id.attcollation <> id_type.typcollation
+                       THEN (SELECT format(' COLLATE %I.%I', nspname, collname)
+                             FROM pg_collation JOIN pg_namespace ON pg_namespace.oid = collnamespace
+                             WHERE pg_collation.oid = id.attcollation)
+                       ELSE '' END,
+           (SELECT equality FROM key),
+           CASE WHEN (named.id_column, named.phone_column, named.whatsapp_column) = ('id', 'phone', 'whatsapp') THEN ''
+                ELSE format('%L, %L, %L', named.id_column, named.phone_column, named.whatsapp_column) END
+    FROM named
+         JOIN pg_class c ON c.oid = customers::oid
+         JOIN pg_namespace n ON n.oid = c.relnamespace
+         LEFT JOIN pg_attribute id ON id.attrelid = c.oid AND id.attname = named.id_column
+                                      AND id.attnum > 0 AND NOT id.attisdropped
+         LEFT JOIN pg_type id_type ON id_type.oid = id.atttypid
+         LEFT JOIN pg_attribute phone ON phone.attrelid = c.oid AND phone.attname = named.phone_column
+                                         AND phone.attnum > 0 AND NOT phone.attisdropped
+         LEFT JOIN pg_attribute whatsapp ON whatsapp.attrelid = c.oid AND whatsapp.attname = named.whatsapp_column
+                                            AND whatsapp.attnum > 0 AND NOT whatsapp.attisdropped
+$$;
+COMMENT ON FUNCTION @extschema@.describe(regclass, name, name, name) IS
+    'a customers table with all names resolved; columns not named are those our triggers on it were told';
+
+CREATE FUNCTION @extschema@.contact_tables(s @extschema@.shape)
+RETURNS TABLE ("position" integer, table_name name, name text, relation oid, kind "char", persistence "char", owner oid,
+               row_security boolean, unique_key name[])
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT wanted.position, wanted.table_name, quote_ident(s.schema_name) || '.' || wanted.table_name,
+           c.oid, c.relkind, c.relpersistence, c.relowner, c.relrowsecurity, wanted.unique_key
+    FROM (VALUES (1, 'contact_preferences'::name, '{customer_id}'::name[]),
+                 (2, 'contact_methods', '{customer_id, method_type}'),
+                 (3, 'contact_history', NULL)) AS wanted(position, table_name, unique_key)
+         LEFT JOIN pg_class c ON c.relnamespace = s.schema AND c.relname = wanted.table_name
+    ORDER BY wanted.position
+$$;
+COMMENT ON FUNCTION @extschema@.contact_tables(@extschema@.shape) IS
+    'the contact tables of a customers table: those in its schema, with nulls for what is missing';
+
+CREATE FUNCTION @extschema@.contact_columns(s @extschema@.shape)
+RETURNS TABLE (table_name name, "position" integer, column_name name, type text, default_value text, constraints text,
+               needed boolean)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH copied(type) AS (
+        -- varchar(20), as ever, where every number of the customer fits.
+        SELECT CASE WHEN bool_and(coalesce(base.width, 21) <= 20)
+                    THEN 'character varying(20)' ELSE 'pg_catalog.text' END
+        FROM pg_attribute a, @extschema@.base_type(a.atttypid, a.atttypmod) AS base
+        WHERE a.attrelid = s.customers AND a.attnum IN (s.phone, s.whatsapp)
+    ), wanted(table_name, column_name, type, default_value, constraints, needed) AS (VALUES
+        ('contact_preferences', 'id', 'pg_catalog.uuid', 'pg_catalog.gen_random_uuid()', 'PRIMARY KEY', false),
+        ('contact_preferences', 'customer_id', s.id_type, NULL, 'NOT NULL', true),
+        ('contact_preferences', 'preferred_method', 'character varying(20)', '''whatsapp''',
+            'CHECK (preferred_method IN (''whatsapp'', ''sms'', ''phone_call''))', false),
+        ('contact_preferences', 'whatsapp_enabled', 'boolean', 'true', NULL, false),
+        ('contact_preferences', 'sms_enabled', 'boolean', 'true', NULL, false),
+        ('contact_preferences', 'phone_call_enabled', 'boolean', 'true', NULL, false),
+        ('contact_preferences', 'quiet_hours', 'pg_catalog.jsonb',
+            '''{"enabled": false, "start": "22:00", "end": "08:00"}''', NULL, false),
+        ('contact_preferences', 'language', 'character varying(10)', '''en''', 'CHECK (language IN (''en'', ''sw''))',
+            false),
+        ('contact_preferences', 'created_at', 'timestamp with time zone', 'pg_catalog.now()', NULL, false),
+        ('contact_preferences', 'updated_at', 'timestamp with time zone', 'pg_catalog.now()', NULL, false),
+
+        ('contact_methods', 'id', 'pg_catalog.uuid', 'pg_catalog.gen_random_uuid()', 'PRIMARY KEY', false),
+        ('contact_methods', 'customer_id', s.id_type, NULL, 'NOT NULL', true),
+        ('contact_methods', 'method_type', 'character varying(20)', NULL,
+            'NOT NULL CHECK (method_type IN (''whatsapp'', ''sms'', ''phone_call''))', true),
+        ('contact_methods', 'phone_number', (SELECT type FROM copied), NULL, 'NOT NULL', true),
+        ('contact_methods', 'is_available', 'boolean', 'true', NULL, false),
+        ('contact_methods', 'is_preferred', 'boolean', 'false', NULL, false),
+        ('contact_methods', 'last_verified', 'timestamp with time zone', NULL, NULL, false),
+        ('contact_methods', 'verification_status', 'character varying(20)', '''unknown''',
+            'CHECK (verification_status IN (''verified'', ''unverified'', ''unknown'', ''failed''))', false),
+        ('contact_methods', 'created_at', 'timestamp with time zone', 'pg_catalog.now()', NULL, false),
+        ('contact_methods', 'updated_at', 'timestamp with time zone', 'pg_catalog.now()', NULL, false),
+
+        -- customer_id may be null: a call from an unknown number.
+        ('contact_history', 'id', 'pg_catalog.uuid', 'pg_catalog.gen_random_uuid()', 'PRIMARY KEY', false),
+        ('contact_history', 'customer_id', s.id_type, NULL, NULL, false),
+        ('contact_history', 'method', 'character varying(20)', NULL,
+            'NOT NULL CHECK (method IN (''whatsapp'', ''sms'', ''phone_call''))', false),
+        ('contact_history', 'type', 'character varying(20)', NULL, 'NOT NULL CHECK (type IN (''message'', ''call''))',
+            false),
+        ('contact_history', 'status', 'character varying(20)', NULL,
+            'NOT NULL CHECK (status IN (''sent'', ''delivered'', ''read'', ''failed'', ''answered'', ''missed''))',
+            false),
+        ('contact_history', 'timestamp', 'timestamp with time zone', 'pg_catalog.now()', NULL, false),
+        ('contact_history', 'content', 'pg_catalog.text', NULL, NULL, false),
+        ('contact_history', 'duration', 'integer', NULL, NULL, false),
+        ('contact_history', 'created_at', 'timestamp with time zone', 'pg_catalog.now()', NULL, false)
+    )
+    SELECT table_name::name, row_number() OVER ()::integer, column_name::name, type, default_value, constraints, needed
+    FROM wanted
+$$;
+COMMENT ON FUNCTION @extschema@.contact_columns(@extschema@.shape) IS
+    'the columns of the contact tables, as SQL; the sync cannot do without those that are needed';

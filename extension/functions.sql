@@ -1,0 +1,35 @@
+
+-- The entry points of the module: the trigger functions, and the one definition of a number.
+--
+-- The first three take up to three arguments, each optional from the right: the names of the columns that hold the
+-- customer's id, phone and whatsapp (id, phone, whatsapp). touch_updated_at takes the name of its column (updated_at).
+
+CREATE FUNCTION @extschema@.sync_contact_numbers() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION @extschema@.initialize_contact_preferences() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION @extschema@.update_contact_methods() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION @extschema@.touch_updated_at() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION @extschema@.number(text) RETURNS text
+    AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION @extschema@.sync_contact_numbers() IS
+    'BEFORE INSERT OR UPDATE on customers: an empty phone or whatsapp takes the other''s value';
+COMMENT ON FUNCTION @extschema@.initialize_contact_preferences() IS
+    'AFTER INSERT on customers: gives a customer contact preferences, with that table''s own defaults';
+COMMENT ON FUNCTION @extschema@.update_contact_methods() IS
+    'AFTER INSERT OR UPDATE on customers: keeps contact_methods as the customer''s numbers are';
+COMMENT ON FUNCTION @extschema@.touch_updated_at() IS
+    'BEFORE UPDATE on a contact table: sets updated_at';
+COMMENT ON FUNCTION @extschema@.number(text) IS
+    'a number as contact sync stores it: without white space at both ends, null where nothing is left';
+
+-- They work with the rights of the customers table's owner: who may put them on a table is the DBA's choice.
+REVOKE EXECUTE ON FUNCTION
+    @extschema@.sync_contact_numbers(), @extschema@.initialize_contact_preferences(),
+    @extschema@.update_contact_methods(), @extschema@.touch_updated_at() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+    @extschema@.sync_contact_numbers(), @extschema@.initialize_contact_preferences(),
+    @extschema@.update_contact_methods(), @extschema@.touch_updated_at() TO @extowner@;

@@ -1,0 +1,108 @@
+
+-- disable, enable, detach: the triggers off, on again, and away. disable and enable serve the legacy triggers of a
+-- database that was never attached as well.
+
+CREATE FUNCTION @extschema@.switchable(customers regclass)
+RETURNS TABLE (table_name regclass, trigger_name name, state "char", ours boolean, clone boolean)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    kind "char";
+    partition boolean;
+BEGIN
+    SELECT relkind, relispartition INTO kind, partition FROM pg_class WHERE oid = customers::oid;
+    IF kind IS NULL THEN
+        RAISE EXCEPTION 'there is no customers table to work on'
+            USING ERRCODE = 'undefined_table',
+                  HINT = 'Name it with its schema, as in contact_sync.disable(''public.customers'').';
+    ELSIF kind NOT IN ('r', 'p') THEN
+        RAISE EXCEPTION '"%" is not a table', customers
+            USING ERRCODE = 'wrong_object_type', HINT = 'Name the table that has the triggers.';
+    ELSIF partition THEN
+        RAISE EXCEPTION '"%" is a partition', customers
+            USING ERRCODE = 'wrong_object_type',
+                  HINT = format('Name the table it is part of, %s.', pg_partition_root(customers));
+    END IF;
+
+    RETURN QUERY
+        SELECT t.relation::regclass, t.name, t.state, t.ours, t.clone
+        FROM @extschema@.sync_triggers(customers::oid) t
+        ORDER BY t.clone, t.relation <> customers::oid, t.relation::regclass::text, t.name;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.switchable(regclass) IS
+    'the triggers that disable, enable and detach are about: parents first, clones after them';
+
+CREATE FUNCTION @extschema@.switch(customers regclass, action text)
+RETURNS TABLE (table_name regclass, trigger_name name)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found_any boolean := false;
+    target record;
+BEGIN
+    FOR target IN SELECT * FROM @extschema@.switchable(customers) LOOP
+        found_any := true;
+        -- Clones follow their parent; so only what is still in the other state is touched. ALWAYS and REPLICA are
+        -- states that somebody chose: enable leaves them.
+        IF EXISTS (SELECT FROM pg_trigger t
+                   WHERE t.tgrelid = target.table_name::oid AND t.tgname = target.trigger_name
+                     AND (t.tgenabled = 'D') = (action = 'ENABLE')) THEN
+            EXECUTE format('ALTER TABLE %s %s TRIGGER %I', target.table_name, action, target.trigger_name);
+            table_name := target.table_name;
+            trigger_name := target.trigger_name;
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+    IF NOT found_any THEN
+        RAISE EXCEPTION 'there are no triggers on "%" that keep contact data', customers
+            USING ERRCODE = 'undefined_object',
+                  HINT = 'contact_sync.attach puts them there; contact_sync.verify tells what is missing.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.switch(regclass, text) IS 'ENABLE or DISABLE for the triggers that keep contact data';
+
+CREATE FUNCTION @extschema@.disable(customers regclass DEFAULT pg_catalog.to_regclass('customers'))
+RETURNS TABLE (table_name regclass, trigger_name name)
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT * FROM @extschema@.switch(customers, 'DISABLE'::text)
+$$;
+COMMENT ON FUNCTION @extschema@.disable(regclass) IS
+    'disables the triggers that keep contact data, ours and legacy ones, and returns those it disabled';
+
+CREATE FUNCTION @extschema@.enable(customers regclass DEFAULT pg_catalog.to_regclass('customers'))
+RETURNS TABLE (table_name regclass, trigger_name name)
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT * FROM @extschema@.switch(customers, 'ENABLE'::text)
+$$;
+COMMENT ON FUNCTION @extschema@.enable(regclass) IS
+    'enables the triggers that keep contact data, ours and legacy ones, and returns those it enabled';
+
+CREATE FUNCTION @extschema@.detach(customers regclass DEFAULT pg_catalog.to_regclass('customers'))
+RETURNS TABLE (table_name regclass, trigger_name name)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    target record;
+BEGIN
+    -- The contact tables' triggers too: nothing is left then that needs the extension. Data, keys and policies stay.
+    FOR target IN
+        SELECT s.table_name, s.trigger_name FROM @extschema@.switchable(customers) s WHERE s.ours AND NOT s.clone
+        UNION ALL
+        SELECT t.tgrelid::regclass, t.tgname
+        FROM @extschema@.contact_tables(@extschema@.describe(customers, NULL::name, NULL::name, NULL::name)) c
+             JOIN pg_trigger t ON t.tgrelid = c.relation AND t.tgparentid = 0 AND NOT t.tgisinternal
+        WHERE @extschema@.is_ours(t.tgfoid)
+    LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', target.trigger_name, target.table_name);
+        table_name := target.table_name;
+        trigger_name := target.trigger_name;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.detach(regclass) IS
+    'drops our triggers on customers and on the contact tables, and returns them; data, keys and policies stay';

@@ -1,0 +1,126 @@
+
+-- Checks of the triggers on customers: ours in place, legacy ones gone.
+
+CREATE FUNCTION @extschema@.expected_triggers()
+RETURNS TABLE (function name, name name, event text, type smallint)
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    -- pg_trigger.tgtype: row 1, before 2, insert 4, update 16
+    VALUES ('sync_contact_numbers'::name, 'trigger_sync_contact_numbers'::name,
+            'BEFORE INSERT OR UPDATE', 23::smallint),
+           ('initialize_contact_preferences', 'trigger_initialize_contact_preferences', 'AFTER INSERT', 5),
+           ('update_contact_methods', 'trigger_update_contact_methods', 'AFTER INSERT OR UPDATE', 21)
+$$;
+COMMENT ON FUNCTION @extschema@.expected_triggers() IS 'the triggers that a customers table is to have';
+
+CREATE FUNCTION @extschema@.check_triggers(s @extschema@.shape)
+RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH RECURSIVE family(relation) AS (
+        SELECT s.customers
+        UNION
+        SELECT i.inhrelid FROM pg_inherits i JOIN family ON i.inhparent = family.relation
+    ), target AS MATERIALIZED (
+        -- PostgreSQL clones a partitioned table's triggers to its partitions; inheritance children need their own.
+        SELECT c.oid AS relation, format('%I.%I', n.nspname, c.relname) AS name, c.relnamespace AS schema,
+               c.oid = s.customers OR s.inherited AND c.relkind = 'r' AND c.relnamespace = s.schema AS wanted
+        FROM family JOIN pg_class c ON c.oid = family.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+    ), present AS MATERIALIZED (
+        SELECT t.*, target.name AS table_name, t.name = e.name AS usual_name,
+               target.wanted AND t.ours AND t.plain AND t.type = e.type
+                  AND (coalesce(t.arguments[1], 'id'), coalesce(t.arguments[2], 'phone'),
+                       coalesce(t.arguments[3], 'whatsapp'))
+                      = (s.id_column::text, s.phone_column::text, s.whatsapp_column::text) AS good
+        FROM @extschema@.sync_triggers(s.customers) t JOIN target USING (relation)
+             JOIN @extschema@.expected_triggers() e USING (function)
+    ), kept AS MATERIALIZED (
+        SELECT DISTINCT ON (relation, function) relation, function, name, trigger, state
+        FROM present WHERE good AND NOT clone
+        ORDER BY relation, function, state IN ('O', 'A') DESC, usual_name DESC, name
+    ), dropped AS MATERIALIZED (
+        SELECT p.* FROM present p
+        WHERE NOT p.clone AND NOT EXISTS (SELECT FROM kept WHERE kept.trigger = p.trigger)
+    ), expected AS MATERIALIZED (
+        SELECT target.relation, target.name AS table_name, e.function, e.name, e.event,
+               kept.name AS kept_name, kept.state,
+               (SELECT string_agg(format(E'DROP TRIGGER %I ON %s;\n', d.name, d.table_name), '' ORDER BY d.name)
+                FROM dropped d
+                WHERE d.ours AND (d.relation, d.function) = (target.relation, e.function)) AS drops,
+               (SELECT string_agg(DISTINCT format('%s on %s', quote_ident(t.tgname), t.tgrelid::regclass), ', ')
+                FROM pg_trigger t
+                WHERE t.tgname = e.name AND t.tgparentid = 0
+                  AND t.tgrelid IN (SELECT relation FROM family WHERE target.relation = s.customers AND s.kind = 'p'
+                                    UNION SELECT target.relation)
+                  AND NOT EXISTS (SELECT FROM present p WHERE p.trigger = t.oid)) AS name_taken
+        FROM target CROSS JOIN @extschema@.expected_triggers() e
+             LEFT JOIN kept ON (kept.relation, kept.function) = (target.relation, e.function)
+        WHERE target.wanted
+    ), finding AS (
+        -- What a role may not execute it may not put on a table either.
+        SELECT 1 AS step, ''::text AS table_name, f.proname AS name, 'execute' AS check_name,
+               f.oid::regprocedure::text AS object, 'blocked' AS status,
+               format('%I may not put it on a table: GRANT EXECUTE ON FUNCTION %s TO %1$I', current_user,
+                      f.oid::regprocedure) AS problem, NULL AS fix
+        FROM pg_proc f
+        WHERE @extschema@.is_ours(f.oid) AND NOT has_function_privilege(f.oid, 'EXECUTE')
+          AND (EXISTS (SELECT FROM expected WHERE function = f.proname AND kept_name IS NULL)
+               OR f.proname = 'touch_updated_at'
+                  AND EXISTS (SELECT FROM @extschema@.check_tables(s) c
+                              WHERE (c.check_name, c.status) = ('touch_trigger', 'fix')))
+
+        UNION ALL
+        SELECT 2, d.table_name, d.name, 'legacy_trigger', format('trigger %I on %s', d.name, d.table_name), 'fix',
+               'a legacy trigger does what ours does, and its errors fail the customer''s statement',
+               format('DROP TRIGGER %I ON %s;', d.name, d.table_name)
+        FROM dropped d WHERE NOT d.ours
+        UNION ALL
+        SELECT 2, s.name, '', 'legacy_trigger', s.name, 'ok', NULL, NULL
+        WHERE NOT EXISTS (SELECT FROM dropped WHERE NOT ours)
+
+        UNION ALL
+        -- A partition's own, beside the clone of its parent's, would do everything twice.
+        SELECT 3, d.table_name, d.name, 'trigger', format('trigger %I on %s', d.name, d.table_name), 'fix',
+               'its parent''s trigger serves it', format('DROP TRIGGER %I ON %s;', d.name, d.table_name)
+        FROM dropped d JOIN target USING (relation) WHERE d.ours AND NOT target.wanted AND s.kind = 'p'
+
+        UNION ALL
+        SELECT 4, e.table_name, e.name, 'trigger',
+               format('trigger %I on %s', coalesce(e.kept_name, e.name), e.table_name),
+               CASE WHEN e.kept_name IS NULL AND e.name_taken IS NOT NULL THEN 'blocked'
+                    WHEN e.kept_name IS NULL OR e.drops IS NOT NULL OR e.state NOT IN ('O', 'A') THEN 'fix'
+                    ELSE 'ok' END,
+               CASE WHEN e.kept_name IS NULL AND e.name_taken IS NOT NULL THEN
+                        'a trigger of another kind has its name: rename or drop ' || e.name_taken
+                    WHEN e.kept_name IS NULL AND e.drops IS NULL THEN 'the trigger is missing'
+                    WHEN e.kept_name IS NULL THEN
+                        'the trigger has another time, level, event, condition or other columns than it must have'
+                    WHEN e.drops IS NOT NULL THEN 'there is more than one trigger of this kind'
+                    WHEN e.state NOT IN ('O', 'A') THEN 'the trigger is disabled' END,
+               concat(e.drops,
+                      CASE WHEN e.kept_name IS NULL THEN
+                               format(E'CREATE TRIGGER %I %s ON %s\n'
+                                      '    FOR EACH ROW EXECUTE FUNCTION @extschema@.%I(%s);',
+                                      e.name, e.event, e.table_name, e.function, s.arguments)
+                           WHEN e.state NOT IN ('O', 'A') THEN
+                               format('ALTER TABLE %s ENABLE TRIGGER %I;', e.table_name, e.kept_name) END)
+        FROM expected e
+
+        UNION ALL
+        -- Clones follow their parent, unless somebody has set one by hand.
+        SELECT 5, p.table_name, p.name, 'trigger', format('trigger %I on %s', p.name, p.table_name), 'fix',
+               'the trigger is disabled', format('ALTER TABLE %s ENABLE TRIGGER %I;', p.table_name, p.name)
+        FROM present p
+             JOIN pg_trigger clone ON clone.oid = p.trigger
+        WHERE p.clone AND p.state NOT IN ('O', 'A') AND p.ours
+
+        UNION ALL
+        SELECT 6, target.name, '', 'trigger', target.name, 'advice',
+               'this inheritance child has contact tables of its own, beside it: attach it by itself', NULL
+        FROM target WHERE s.inherited AND NOT target.wanted AND target.schema <> s.schema
+    )
+    SELECT check_name, object, status, problem, CASE WHEN status IN ('fix', 'advice') THEN rtrim(fix, E'\n') END
+    FROM finding ORDER BY step, table_name <> s.name, table_name, name = 'trigger_update_contact_methods',
+                          name = 'trigger_initialize_contact_preferences', name
+$$;
+COMMENT ON FUNCTION @extschema@.check_triggers(@extschema@.shape) IS 'what verify says of the triggers on customers';

@@ -1,0 +1,39 @@
+
+-- verify: every check, and with it what attach would do.
+
+CREATE FUNCTION @extschema@.verify(
+    customers regclass DEFAULT pg_catalog.to_regclass('customers'),
+    id_column name DEFAULT NULL, phone_column name DEFAULT NULL, whatsapp_column name DEFAULT NULL,
+    rls text DEFAULT 'inherit')
+RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    s @extschema@.shape;
+BEGIN
+    IF rls IS NULL OR rls NOT IN ('inherit', 'keep') THEN
+        RAISE EXCEPTION 'invalid value for parameter rls: %', coalesce(quote_literal(rls), 'null')
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'It is ''inherit'' (contact tables follow the policies of customers) or ''keep''.';
+    END IF;
+    s := @extschema@.describe(customers, id_column, phone_column, whatsapp_column);
+
+    RETURN QUERY SELECT * FROM @extschema@.check_customers(customers, s);
+
+    -- Without a table and its key there is nothing to say of the rest.
+    IF EXISTS (SELECT FROM @extschema@.check_customers(customers, s) c
+               WHERE c.check_name IN ('customers_table', 'customers_key') AND c.status = 'blocked') THEN
+        RETURN;
+    END IF;
+
+    -- Locks last until the transaction ends: the contact tables come first, what locks customers comes last.
+    RETURN QUERY SELECT * FROM @extschema@.check_tables(s);
+    RETURN QUERY SELECT * FROM @extschema@.check_policies(s, rls);
+    RETURN QUERY SELECT * FROM @extschema@.check_foreign_keys(s);
+    RETURN QUERY SELECT * FROM @extschema@.check_triggers(s);
+    RETURN QUERY SELECT * FROM @extschema@.check_advice(s, rls);
+    RETURN QUERY SELECT * FROM @extschema@.check_failures(s);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.verify(regclass, name, name, name, text) IS
+    'checks a customers table and its contact tables: one row a check, with the SQL that mends what attach can mend';

@@ -1,0 +1,116 @@
+# shellcheck shell=bash
+# What quickstart and test share: packages, a copy of the sources to build in, a throw-away server.  To be sourced.
+#
+# Nothing here changes a PostgreSQL that is in use.  Packages are only added, never upgraded; no cluster is created,
+# started or restarted; the module is installed into the throw-away folder alone, where the throw-away server finds it
+# (Debian's setting extension_destdir).  The folder goes when the script ends, however it ends.
+
+PG_BIN=/usr/lib/postgresql/15/bin
+SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+heading() { printf '\n== %s\n' "$*"; }
+
+die() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+# install_packages NAME...: what the build and a server need, and these; with no cluster made and no service started.
+install_packages() {
+    local name missing=() root=()
+    for name in postgresql-15 postgresql-server-dev-15 libboost-dev g++ make "$@"; do
+        [ "$(dpkg-query -Wf '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || missing+=("$name")
+    done
+    [ "${#missing[@]}" -gt 0 ] || return 0
+    if [ "$EUID" -ne 0 ]; then
+        command -v sudo >/dev/null || die "run this as root or install sudo; packages are missing: ${missing[*]}"
+        root=(sudo --)
+    fi
+    heading "Installing ${missing[*]}"
+    "${root[@]}" bash -s -- "${missing[@]}" <<'ROOT' || die "the packages could not be installed; this is for Debian 12"
+        set -euo pipefail
+        made=()
+        trap 'rm -f -- "${made[@]}"; rmdir --ignore-fail-on-non-empty /etc/postgresql-common/createcluster.d || :' EXIT
+        for_now() {  # for_now FILE MODE TEXT: a file for the time of the installation, unless there is one already
+            [ ! -e "$1" ] || return 0
+            made+=("$1")
+            mkdir -p "$(dirname "$1")"
+            printf '%b\n' "$3" >"$1"
+            chmod "$2" "$1"
+        }
+        for_now /etc/postgresql-common/createcluster.d/contact_sync.conf 644 'create_main_cluster = false'
+        for_now /usr/sbin/policy-rc.d 755 '#!/bin/sh\nexit 101'
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get update -q </dev/null
+        apt-get install -qy --no-install-recommends --no-upgrade --no-remove "$@" </dev/null
+ROOT
+}
+
+# make_workplace: the folder WORK, with a copy of the sources in TREE and room for a server, owned by whoever works there:
+# never root, which PostgreSQL refuses.
+make_workplace() {
+    WORK=$(mktemp -d /tmp/contact_sync.XXXXXX) # not TMPDIR: the path of a socket must be short
+    TREE=$WORK/tree
+    worker=()
+    trap remove_workplace EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    if [ "$EUID" -eq 0 ]; then
+        worker=(runuser -u postgres --)
+        chown postgres: "$WORK"
+    fi
+    cd "$WORK" || exit
+    as_worker mkdir "$TREE"
+    tar -C "$SOURCE" --exclude=./.git -cf - . | as_worker tar -C "$TREE" -xf -
+    # For every server, those that the TAP tests start too.
+    as_worker tee server.conf >/dev/null <<CONF
+extension_destdir = '$WORK/installed'
+fsync = off
+CONF
+}
+
+# as_worker COMMAND...: in an environment of its own, not the caller's.
+as_worker() {
+    "${worker[@]}" env -i HOME="$WORK" TMPDIR="$WORK" PATH="$PG_BIN:/usr/sbin:/usr/bin:/sbin:/bin" LC_ALL=C.UTF-8 \
+        PGHOST="$WORK" PGUSER=postgres PGDATABASE=postgres PSQL_PAGER=cat TEMP_CONFIG="$WORK/server.conf" "$@"
+}
+
+# run_make TARGET...: in the copy of the sources; diagnostics on standard output as well.
+run_make() {
+    as_worker make -C "$TREE" --no-print-directory PG_CONFIG="$PG_BIN/pg_config" "$@" </dev/null 2>&1
+}
+
+# build: makes the module and installs it into WORK.  What the compilers say is in build.log.
+build() {
+    if ! { run_make clean && run_make -j "$(nproc)" all && run_make install DESTDIR="$WORK/installed"; } >build.log; then
+        cat build.log
+        return 1
+    fi
+}
+
+# start_server SUPERUSER: on a Unix socket in WORK, and nowhere else.
+start_server() {
+    if ! as_worker initdb -D data -U "$1" --auth=trust --encoding=UTF8 --no-locale >server.log 2>&1 </dev/null; then
+        cat server.log
+        die "initdb failed"
+    fi
+    as_worker tee -a data/postgresql.conf >/dev/null <<CONF
+include '$WORK/server.conf'
+listen_addresses = ''
+unix_socket_directories = '$WORK'
+CONF
+    # shellcheck disable=SC2024  # the log is the script's
+    if ! as_worker pg_ctl -D data -w start >>server.log 2>&1 </dev/null; then
+        cat server.log
+        die "the throw-away server did not start"
+    fi
+}
+
+remove_workplace() {
+    cd /
+    if [ -e "$WORK/data/postmaster.pid" ]; then
+        as_worker pg_ctl -D "$WORK/data" -m immediate -w stop >/dev/null 2>&1 </dev/null || :
+    fi
+    rm -rf -- "$WORK"
+}

@@ -1,0 +1,210 @@
+#include "binding.hpp"
+
+extern "C" {
+#include "catalog/partition.h"
+#include "catalog/pg_operator.h"
+#include "optimizer/cost.h"
+#include "utils/inval.h"
+#include "utils/plancache.h"
+#include "utils/typcache.h"
+}
+
+namespace contact_sync
+{
+
+namespace
+{
+
+struct Entry
+{
+	Oid trigger; // the hash key
+	Binding *binding;
+};
+
+HTAB *cache = nullptr;
+List *buried = NIL; // stale bindings that a trigger further up the stack may still be using
+
+template <typename Stale> void mark_stale(const Stale &is_stale)
+{
+	HASH_SEQ_STATUS scan;
+	hash_seq_init(&scan, cache);
+	while (auto *entry = static_cast<Entry *>(hash_seq_search(&scan)))
+		if (is_stale(*entry->binding))
+			entry->binding->stale = true;
+}
+
+void on_table_change(Datum, Oid table)
+{
+	mark_stale([table](const Binding &binding) {
+		return !OidIsValid(table) || binding.rests_on_absence || list_member_oid(binding.tables, table);
+	});
+}
+
+// Names of schemas, owners of functions, members of roles: rare enough to start over.
+void on_catalog_change(Datum, int, uint32)
+{
+	mark_stale([](const Binding &) { return true; });
+}
+
+void free_buried(XactEvent event, void *)
+{
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
+		return;
+
+	// Taken off the list before it is freed: what fails half-way must not be freed twice.
+	while (buried != NIL)
+	{
+		auto *binding = static_cast<Binding *>(llast(buried));
+		buried = list_delete_last(buried);
+
+		ListCell *cell;
+		foreach (cell, binding->plans)
+			SPI_freeplan(static_cast<SPIPlanPtr>(lfirst(cell)));
+		MemoryContextDelete(binding->context);
+	}
+}
+
+void bury(Binding *binding)
+{
+	const MemoryContext caller = MemoryContextSwitchTo(CacheMemoryContext);
+	buried = lappend(buried, binding);
+	MemoryContextSwitchTo(caller);
+}
+
+const char *qualified_name(Oid table)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)), get_rel_name(table));
+}
+
+Oid topmost_parent(Relation relation)
+{
+	if (!relation->rd_rel->relispartition)
+		return RelationGetRelid(relation);
+	return llast_oid(get_partition_ancestors(RelationGetRelid(relation)));
+}
+
+// By the name that cannot be captured, as ri_triggers.c's ri_GenerateQual() has it.
+const char *equality_operator(Oid type)
+{
+	const Oid equality = lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr;
+	const HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(equality));
+	if (!HeapTupleIsValid(tuple))
+		return nullptr;
+
+	auto *form = reinterpret_cast<Form_pg_operator>(GETSTRUCT(tuple));
+	const char *name =
+		psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)), NameStr(form->oprname));
+	ReleaseSysCache(tuple);
+	return name;
+}
+
+Binding *bind(const TriggerData &trigger)
+{
+	const Relation relation = trigger.tg_relation;
+	const MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "contact_sync binding", ALLOCSET_SMALL_SIZES);
+	const MemoryContext caller = MemoryContextSwitchTo(context);
+
+	auto *binding = static_cast<Binding *>(palloc0(sizeof(Binding)));
+	const Oid topmost = topmost_parent(relation);
+	binding->context = context;
+	binding->trigger = trigger.tg_trigger->tgoid;
+	binding->table = RelationGetRelid(relation);
+	binding->owner = relation->rd_rel->relowner;
+	binding->schema = get_rel_namespace(topmost);
+	binding->table_name = qualified_name(binding->table);
+	binding->customers = qualified_name(topmost);
+	binding->search_path =
+		psprintf("pg_catalog, %s, pg_temp", quote_identifier(get_namespace_name(binding->schema)));
+	binding->is_partition = relation->rd_rel->relispartition;
+
+	const char *names[max_arguments];
+	for (int i = 0; i < max_arguments; i++)
+		names[i] = i < trigger.tg_trigger->tgnargs ? trigger.tg_trigger->tgargs[i] : default_columns[i];
+	binding->id = column(RelationGetDescr(relation), names[0]);
+	binding->phone = column(RelationGetDescr(relation), names[1]);
+	binding->whatsapp = column(RelationGetDescr(relation), names[2]);
+	if (AttributeNumberIsValid(binding->id.number))
+		binding->key_equality = equality_operator(binding->id.type);
+
+	binding->tables = list_make2_oid(binding->table, topmost);
+
+	MemoryContextSwitchTo(caller);
+	// Whole: only now it may outlive an ERROR.
+	MemoryContextSetParent(context, CacheMemoryContext);
+	return binding;
+}
+
+} // namespace
+
+Binding &binding_of(const TriggerData &trigger)
+{
+	Oid key = trigger.tg_trigger->tgoid;
+	auto *entry = static_cast<Entry *>(hash_search(cache, &key, HASH_FIND, nullptr));
+	if (entry != nullptr && !entry->binding->stale)
+		return *entry->binding;
+
+	if (entry != nullptr)
+	{
+		bury(entry->binding);
+		hash_search(cache, &key, HASH_REMOVE, nullptr);
+	}
+	Binding *binding = bind(trigger);
+	entry = static_cast<Entry *>(hash_search(cache, &key, HASH_ENTER, nullptr));
+	entry->binding = binding;
+	return *binding;
+}
+
+void rest_on(Binding &binding, Oid table)
+{
+	const MemoryContext caller = MemoryContextSwitchTo(binding.context);
+	binding.tables = list_append_unique_oid(binding.tables, table);
+	MemoryContextSwitchTo(caller);
+}
+
+SPIPlanPtr prepare(Binding &binding, const char *sql, int parameters, Oid *types)
+{
+	const SPIPlanPtr plan = SPI_prepare_cursor(sql, parameters, types, CURSOR_OPT_GENERIC_PLAN);
+	if (plan == nullptr)
+		ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR),
+				errmsg("contact_sync: SPI_prepare returned %s", SPI_result_code_string(SPI_result)));
+
+	// Kept first: what SPI_keepplan() finds planned it throws away. The plan is made here and now, and stays until an
+	// invalidation, which makes the binding stale as well.
+	SPI_keepplan(plan);
+	const bool seqscan = enable_seqscan;
+	PG_TRY();
+	{
+		enable_seqscan = false;
+		if (CachedPlan *cached = SPI_plan_get_cached_plan(plan))
+			ReleaseCachedPlan(cached, CurrentResourceOwner);
+		enable_seqscan = seqscan;
+	}
+	PG_CATCH();
+	{
+		enable_seqscan = seqscan;
+		SPI_freeplan(plan);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+
+	const MemoryContext caller = MemoryContextSwitchTo(binding.context);
+	binding.plans = lappend(binding.plans, plan);
+	MemoryContextSwitchTo(caller);
+	return plan;
+}
+
+void watch_invalidations()
+{
+	HASHCTL control = {};
+	control.keysize = sizeof(Oid);
+	control.entrysize = sizeof(Entry);
+	cache = hash_create("contact_sync bindings", 16, &control, HASH_ELEM | HASH_BLOBS);
+
+	CacheRegisterRelcacheCallback(on_table_change, 0);
+	for (const int catalog : {NAMESPACEOID, PROCOID, AUTHMEMMEMROLE})
+		CacheRegisterSyscacheCallback(catalog, on_catalog_change, 0);
+	RegisterXactCallback(free_buried, nullptr);
+}
+
+} // namespace contact_sync

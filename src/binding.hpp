@@ -1,0 +1,67 @@
+/// What a trigger needs to know of its table, looked up once.
+///
+/// After ri_triggers.c: cached per trigger, dropped by relcache and syscache invalidations.
+#pragma once
+
+#include "column.hpp"
+#include "postgres.hpp"
+
+namespace contact_sync
+{
+
+/// The trigger's arguments, each optional from the right: the columns of the customer's id, phone and whatsapp.
+constexpr const char *default_columns[] = {"id", "phone", "whatsapp"};
+constexpr int max_arguments = lengthof(default_columns);
+
+/// A trigger bound to its table. Whatever it points to lives in `context`.
+struct Binding
+{
+	Oid trigger;
+	Oid table; ///< the customers table, or the partition or child of it that the trigger is on
+	Oid owner; ///< of that table: the role that contact data is written as
+	Oid schema;				  ///< where the contact tables are: the topmost parent's schema
+	const char *table_name;	  ///< qualified and quoted, for SQL
+	const char *customers;	  ///< the topmost parent's name, qualified and quoted, for people and for failures
+	const char *search_path;  ///< for the body: pg_catalog, the schema, pg_temp
+	const char *key_equality; ///< the operator that compares keys, qualified; null where the type has none
+	bool is_partition;
+	Column id;
+	Column phone;
+	Column whatsapp;
+
+	/// Something that was looked up has changed: the binding is still whole, but not to be trusted any more.
+	bool stale;
+	/// It also rests on what does not exist (or has children): any change of any table makes it stale.
+	bool rests_on_absence;
+	List *tables; ///< OIDs of the tables it rests on
+	List *plans;  ///< saved plans that go with it
+
+	void *function_state;
+	MemoryContext context;
+
+	/// What the trigger's function itself keeps here, zeroed at first. A trigger has one function, so one type.
+	template <typename State> State &state()
+	{
+		static_assert(std::is_trivially_destructible_v<State>, "a memory context runs no destructors");
+		if (function_state == nullptr)
+			function_state = MemoryContextAllocZero(context, sizeof(State));
+		return *static_cast<State *>(function_state);
+	}
+};
+
+/// The binding of a trigger, from the cache where it is not stale. Good until the end of the transaction, even where it
+/// becomes stale meanwhile.
+Binding &binding_of(const TriggerData &trigger);
+
+/// Notes that the binding rests on the table.
+void rest_on(Binding &binding, Oid table);
+
+/// Prepares a statement that lives as long as the binding, planned once, for any parameters, and never with a
+/// sequential scan: a plan made while a table is empty must serve it when it is full. To be called with the rights and
+/// the search_path that it is executed with, in an SPI connection. Raises what parsing and planning raise.
+SPIPlanPtr prepare(Binding &binding, const char *sql, int parameters, Oid *types);
+
+/// Registers the cache's callbacks. To be called once, as the module is loaded.
+void watch_invalidations();
+
+} // namespace contact_sync

@@ -1,0 +1,167 @@
+#include "contact_table.hpp"
+
+extern "C" {
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_proc.h"
+#include "nodes/nodeFuncs.h"
+#include "storage/lmgr.h"
+}
+
+namespace contact_sync
+{
+
+namespace
+{
+
+Oid owner_of_function(Oid function)
+{
+	const HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	const Oid owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/// Whether a function's owner lacks the rights of the role in *context. A check_function_callback.
+bool is_foreign(Oid function, void *context)
+{
+	return !has_privs_of_role(owner_of_function(function), *static_cast<Oid *>(context));
+}
+
+bool calls_foreign_code(Node *node, void *context)
+{
+	if (node == nullptr)
+		return false;
+
+	// PostgreSQL 15 declares the walker without parameters; by way of void (*)() no compiler minds.
+	const auto walker = reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(calls_foreign_code));
+	return check_functions_in_node(node, is_foreign, context) || expression_tree_walker(node, walker, context);
+}
+
+/// A trigger would run with the rights of the table's owner what another role may have put there: TRIGGER is a
+/// privilege that owners hand out. Returns its name, or null.
+const char *foreign_trigger(Relation table, Oid owner)
+{
+	const TriggerDesc *triggers = table->trigdesc;
+
+	for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++)
+	{
+		const Trigger &trigger = triggers->triggers[i];
+		if (trigger.tgisinternal || trigger.tgenabled == TRIGGER_DISABLED)
+			continue;
+		if (is_foreign(trigger.tgfoid, &owner) ||
+			(trigger.tgqual != nullptr && calls_foreign_code(static_cast<Node *>(stringToNode(trigger.tgqual)), &owner)))
+			return trigger.tgname;
+	}
+	return nullptr;
+}
+
+/// Why a table, or a child of it, cannot be written with the owner's rights.
+const char *problem_of_rights(Relation table, Oid owner)
+{
+	const char *name = RelationGetRelationName(table);
+
+	if (table->rd_rel->relowner != owner)
+		return psprintf("table \"%s\" does not belong to the owner of the customers", name);
+	if (const char *trigger = foreign_trigger(table, owner))
+		return psprintf("trigger \"%s\" of table \"%s\" runs a function of a role without the rights of the table's owner",
+						trigger, name);
+	return nullptr;
+}
+
+} // namespace
+
+ContactTable contact_table(Binding &binding, const char *name, LOCKMODE lock, std::initializer_list<const char *> needed)
+{
+	const MemoryContext caller = MemoryContextSwitchTo(binding.context);
+	ContactTable found = {};
+
+	found.oid = get_relname_relid(name, binding.schema);
+	const Relation relation = OidIsValid(found.oid) ? try_relation_open(found.oid, lock) : nullptr;
+	if (relation == nullptr)
+	{
+		binding.rests_on_absence = true;
+		found.problem =
+			psprintf("table \"%s\" does not exist in schema \"%s\"", name, get_namespace_name(binding.schema));
+		found.sqlstate = ERRCODE_UNDEFINED_TABLE;
+		MemoryContextSwitchTo(caller);
+		return found;
+	}
+
+	rest_on(binding, found.oid);
+	found.name = quote_qualified_identifier(get_namespace_name(binding.schema), name);
+	const char relkind = relation->rd_rel->relkind;
+	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
+	{
+		found.problem = psprintf("\"%s\" is not a table", name);
+		found.sqlstate = ERRCODE_WRONG_OBJECT_TYPE;
+	}
+	else if (const char *problem = problem_of_rights(relation, binding.owner))
+	{
+		found.problem = problem;
+		found.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE;
+	}
+	else if (relation->rd_rel->relhassubclass)
+	{
+		binding.rests_on_absence = true;
+		ListCell *cell;
+		foreach (cell, find_all_inheritors(found.oid, lock, nullptr))
+		{
+			const Relation child = relation_open(lfirst_oid(cell), NoLock);
+			found.problem = problem_of_rights(child, binding.owner);
+			relation_close(child, NoLock);
+			if (found.problem != nullptr)
+			{
+				found.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE;
+				break;
+			}
+		}
+	}
+	relation_close(relation, NoLock);
+
+	for (const char *column : needed)
+		if (found.is_usable() && !found.has(column))
+		{
+			found.problem = psprintf("column \"%s\" of table \"%s\" does not exist", column, name);
+			found.sqlstate = ERRCODE_UNDEFINED_COLUMN;
+		}
+	MemoryContextSwitchTo(caller);
+	return found;
+}
+
+void lock_table(const ContactTable &table, LOCKMODE lock)
+{
+	if (table.is_usable())
+		LockRelationOid(table.oid, lock);
+}
+
+Unique unique_index(const ContactTable &table, std::initializer_list<const char *> columns)
+{
+	Bitmapset *wanted = nullptr;
+	for (const char *column : columns)
+		wanted = bms_add_member(wanted, get_attnum(table.oid, column));
+
+	Unique best = Unique::none;
+	const Relation relation = relation_open(table.oid, NoLock);
+	ListCell *cell;
+	foreach (cell, RelationGetIndexList(relation))
+	{
+		const Relation index = relation_open(lfirst_oid(cell), AccessShareLock);
+		const auto *form = index->rd_index;
+		Bitmapset *present = nullptr;
+		for (int i = 0; i < form->indnkeyatts; i++)
+			if (AttributeNumberIsValid(form->indkey.values[i]))
+				present = bms_add_member(present, form->indkey.values[i]);
+		const bool fits = form->indisunique && form->indisvalid &&
+						  form->indnkeyatts == static_cast<int>(columns.size()) && bms_equal(present, wanted) &&
+						  RelationGetIndexPredicate(index) == NIL;
+		if (fits && best != Unique::immediate)
+			best = form->indimmediate ? Unique::immediate : Unique::deferrable;
+		relation_close(index, AccessShareLock);
+	}
+	relation_close(relation, NoLock);
+	return best;
+}
+
+} // namespace contact_sync

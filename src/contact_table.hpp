@@ -1,0 +1,41 @@
+/// A contact table, as far as the owner's rights may be used on it.
+#pragma once
+
+#include <initializer_list>
+
+#include "binding.hpp"
+
+namespace contact_sync
+{
+
+/// A table beside the customers table: one of the same owner, that runs nobody else's code with the owner's rights.
+struct ContactTable
+{
+	Oid oid;
+	const char *name;	 ///< qualified and quoted; null where there is no such table
+	const char *problem; ///< why it cannot be used, as a clause; null where it can
+	int sqlstate;		 ///< of the problem
+
+	bool is_usable() const { return problem == nullptr; }
+	bool has(const char *column) const { return get_attnum(oid, column) != InvalidAttrNumber; }
+};
+
+/// Looks up the contact table called `name` and checks that it can be used and has the `needed` columns. Takes and keeps
+/// `lock` on it: what was found holds as long as the binding does not become stale. Strings live as long as the binding.
+ContactTable contact_table(Binding &binding, const char *name, LOCKMODE lock, std::initializer_list<const char *> needed);
+
+/// Locks a table that can be used, as of its look-up.
+void lock_table(const ContactTable &table, LOCKMODE lock);
+
+/// How an INSERT can tell that a row is there already.
+enum class Unique
+{
+	none,
+	deferrable, ///< of no use to ON CONFLICT
+	immediate,
+};
+
+/// The best unique index of a table on exactly these columns, without a condition.
+Unique unique_index(const ContactTable &table, std::initializer_list<const char *> columns);
+
+} // namespace contact_sync

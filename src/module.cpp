@@ -1,0 +1,79 @@
+/// The module: what PostgreSQL finds in it by name.
+
+#include "binding.hpp"
+#include "border.hpp"
+#include "failure.hpp"
+#include "functions.hpp"
+#include "number.hpp"
+#include "settings.hpp"
+
+namespace
+{
+
+using TriggerFunction = Datum (*)(const TriggerData &trigger, Oid function);
+
+/// Every trigger function's way in.
+template <TriggerFunction function> Datum enter(FunctionCallInfo fcinfo)
+{
+	const TriggerData &trigger = contact_sync::trigger_event(fcinfo);
+
+	if (!contact_sync::settings::enabled)
+		return contact_sync::unchanged_row(trigger);
+	return contact_sync::as_error([&trigger, fcinfo] { return function(trigger, fcinfo->flinfo->fn_oid); });
+}
+
+} // namespace
+
+// The module is compiled with -fvisibility=hidden, and PostgreSQL 15's PGDLLEXPORT is empty there.
+#pragma GCC visibility push(default)
+extern "C" {
+
+PG_MODULE_MAGIC;
+
+void _PG_init(void);
+
+PG_FUNCTION_INFO_V1(sync_contact_numbers);
+PG_FUNCTION_INFO_V1(initialize_contact_preferences);
+PG_FUNCTION_INFO_V1(update_contact_methods);
+PG_FUNCTION_INFO_V1(touch_updated_at);
+PG_FUNCTION_INFO_V1(number);
+}
+#pragma GCC visibility pop
+
+void _PG_init(void)
+{
+	contact_sync::settings::define();
+	contact_sync::watch_invalidations();
+	contact_sync::watch_transactions();
+}
+
+Datum sync_contact_numbers(PG_FUNCTION_ARGS)
+{
+	return enter<contact_sync::sync_contact_numbers>(fcinfo);
+}
+
+Datum initialize_contact_preferences(PG_FUNCTION_ARGS)
+{
+	return enter<contact_sync::initialize_contact_preferences>(fcinfo);
+}
+
+Datum update_contact_methods(PG_FUNCTION_ARGS)
+{
+	return enter<contact_sync::update_contact_methods>(fcinfo);
+}
+
+Datum touch_updated_at(PG_FUNCTION_ARGS)
+{
+	return enter<contact_sync::touch_updated_at>(fcinfo);
+}
+
+Datum number(PG_FUNCTION_ARGS)
+{
+	const text *argument = PG_GETARG_TEXT_PP(0);
+	const std::string_view text(VARDATA_ANY(argument), VARSIZE_ANY_EXHDR(argument));
+	const std::string_view number = contact_sync::as_error([text] { return contact_sync::number(text); });
+
+	if (number.empty())
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(number.data(), static_cast<int>(number.size())));
+}
