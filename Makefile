@@ -51,3 +51,18 @@ isolationcheck:
 tapcheck: override PROVE_TESTS = $(TAP_TESTS_OF_OURS)
 tapcheck:
 	$(prove_installcheck)
+
+# What the compilers and linters say; the first complaint fails.
+SHELL_SCRIPTS = .ci/run scripts/lib.sh scripts/quickstart scripts/test
+LINT_FLAGS = $(PG_CPPFLAGS) -D_GNU_SOURCE $(STANDARD)
+CLANG_FORMAT ?= clang-format
+CLANG_TIDY ?= clang-tidy
+CPPCHECK ?= cppcheck
+
+lint:
+	$(foreach cxx,g++ clang++,$(cxx) $(LINT_FLAGS) $(WARNINGS) -Werror -fsyntax-only -x c++ $(SOURCES) &&) true
+	$(CLANG_FORMAT) --dry-run -Werror src/*.cpp src/*.hpp
+	$(CLANG_TIDY) --quiet $(SOURCES) -- $(LINT_FLAGS)
+	$(CPPCHECK) --quiet --error-exitcode=1 --std=c++17 --enable=warning,performance,portability --inline-suppr \
+	  '-Dforeach(cell,list)=for(;cell;)' src
+	shellcheck -x $(SHELL_SCRIPTS)

@@ -33,6 +33,13 @@ BEGIN
     IF fixes IS NULL THEN
         RETURN;
     END IF;
+
+    -- A statement that runs a legacy trigger holds customers and waits for the contact tables. Had we locked these and
+    -- waited for customers, it could become the deadlock's victim; and it waits for us either way. Our own triggers give
+    -- way: without legacy ones customers is locked last and shortly.
+    IF EXISTS (SELECT FROM @extschema@.sync_triggers(customers::oid) t WHERE NOT t.ours AND t.state <> 'D') THEN
+        EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', customers);
+    END IF;
     FOREACH step SLICE 1 IN ARRAY fixes LOOP
         EXECUTE step[3];
         check_name := step[1];

@@ -4,7 +4,7 @@
 
 CREATE FUNCTION @extschema@.switchable(customers regclass)
 RETURNS TABLE (table_name regclass, trigger_name name, state "char", ours boolean, clone boolean)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 DECLARE
     kind "char";
@@ -35,7 +35,7 @@ COMMENT ON FUNCTION @extschema@.switchable(regclass) IS
 
 CREATE FUNCTION @extschema@.switch(customers regclass, action text)
 RETURNS TABLE (table_name regclass, trigger_name name)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 DECLARE
     found_any boolean := false;
@@ -65,7 +65,7 @@ COMMENT ON FUNCTION @extschema@.switch(regclass, text) IS 'ENABLE or DISABLE for
 
 CREATE FUNCTION @extschema@.disable(customers regclass DEFAULT pg_catalog.to_regclass('customers'))
 RETURNS TABLE (table_name regclass, trigger_name name)
-LANGUAGE sql SET search_path = pg_catalog, pg_temp
+LANGUAGE sql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
     SELECT * FROM @extschema@.switch(customers, 'DISABLE'::text)
 $$;
@@ -74,7 +74,7 @@ COMMENT ON FUNCTION @extschema@.disable(regclass) IS
 
 CREATE FUNCTION @extschema@.enable(customers regclass DEFAULT pg_catalog.to_regclass('customers'))
 RETURNS TABLE (table_name regclass, trigger_name name)
-LANGUAGE sql SET search_path = pg_catalog, pg_temp
+LANGUAGE sql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
     SELECT * FROM @extschema@.switch(customers, 'ENABLE'::text)
 $$;
@@ -83,7 +83,7 @@ COMMENT ON FUNCTION @extschema@.enable(regclass) IS
 
 CREATE FUNCTION @extschema@.detach(customers regclass DEFAULT pg_catalog.to_regclass('customers'))
 RETURNS TABLE (table_name regclass, trigger_name name)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 DECLARE
     target record;

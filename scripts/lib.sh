@@ -29,7 +29,8 @@ install_packages() {
     heading "Installing ${missing[*]}"
     "${root[@]}" bash -s -- "${missing[@]}" <<'ROOT' || die "the packages could not be installed; this is for Debian 12"
         set -euo pipefail
-        made=()
+        log=$(mktemp)
+        made=("$log")
         trap 'rm -f -- "${made[@]}"; rmdir --ignore-fail-on-non-empty /etc/postgresql-common/createcluster.d || :' EXIT
         for_now() {  # for_now FILE MODE TEXT: a file for the time of the installation, unless there is one already
             [ ! -e "$1" ] || return 0
@@ -41,8 +42,11 @@ install_packages() {
         for_now /etc/postgresql-common/createcluster.d/contact_sync.conf 644 'create_main_cluster = false'
         for_now /usr/sbin/policy-rc.d 755 '#!/bin/sh\nexit 101'
         export DEBIAN_FRONTEND=noninteractive
-        apt-get update -q </dev/null
-        apt-get install -qy --no-install-recommends --no-upgrade --no-remove "$@" </dev/null
+        if ! { apt-get update && apt-get install -y --no-install-recommends --no-upgrade --no-remove "$@"; } \
+            </dev/null >"$log" 2>&1; then
+            cat "$log"
+            exit 1
+        fi
 ROOT
 }
 

@@ -9,8 +9,8 @@
 namespace contact_sync
 {
 
-/// The binding with what a rule looks up, and with the rule's tables locked. As ri_triggers.c says of its plans: whether
-/// it still holds can be trusted under the locks alone.
+/// The binding with what a rule looks up, and with the rule's tables locked. As ri_triggers.c says of its plans:
+/// whether it still holds can be trusted under the locks alone.
 template <typename Rule> Binding &ready(const TriggerData &trigger)
 {
 	for (;;)
@@ -60,16 +60,18 @@ template <typename Rule> Datum after_trigger(const TriggerData &trigger, Oid fun
 			skip(work, known.target.sqlstate, known.target.problem);
 			continue;
 		}
-		guarded(work, &rights, [&trigger, &work, &change] {
-			SPI_connect();
-			Binding &bound = ready<Rule>(trigger);
-			Rule &rule = bound.state<Rule>();
-			if (rule.target.is_usable())
-				rule.apply(bound, trigger, work, change);
-			else
-				skip(work, rule.target.sqlstate, rule.target.problem);
-			SPI_finish();
-		});
+		guarded(work, &rights,
+				[&trigger, &work, &change]
+				{
+					SPI_connect();
+					Binding &bound = ready<Rule>(trigger);
+					Rule &rule = bound.state<Rule>();
+					if (rule.target.is_usable())
+						rule.apply(bound, trigger, work, change);
+					else
+						skip(work, rule.target.sqlstate, rule.target.problem);
+					SPI_finish();
+				});
 	}
 	return unchanged_row(trigger);
 }

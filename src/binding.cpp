@@ -1,6 +1,7 @@
 #include "binding.hpp"
 
-extern "C" {
+extern "C"
+{
 #include "catalog/partition.h"
 #include "catalog/pg_operator.h"
 #include "optimizer/cost.h"
@@ -35,9 +36,8 @@ template <typename Stale> void mark_stale(const Stale &is_stale)
 
 void on_table_change(Datum, Oid table)
 {
-	mark_stale([table](const Binding &binding) {
-		return !OidIsValid(table) || binding.rests_on_absence || list_member_oid(binding.tables, table);
-	});
+	mark_stale([table](const Binding &binding)
+			   { return !OidIsValid(table) || binding.rests_on_absence || list_member_oid(binding.tables, table); });
 }
 
 // Names of schemas, owners of functions, members of roles: rare enough to start over.
@@ -114,8 +114,7 @@ Binding *bind(const TriggerData &trigger)
 	binding->schema = get_rel_namespace(topmost);
 	binding->table_name = qualified_name(binding->table);
 	binding->customers = qualified_name(topmost);
-	binding->search_path =
-		psprintf("pg_catalog, %s, pg_temp", quote_identifier(get_namespace_name(binding->schema)));
+	binding->search_path = psprintf("pg_catalog, %s, pg_temp", quote_identifier(get_namespace_name(binding->schema)));
 	binding->is_partition = relation->rd_rel->relispartition;
 
 	const char *names[max_arguments];

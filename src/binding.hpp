@@ -17,8 +17,8 @@ constexpr int max_arguments = lengthof(default_columns);
 struct Binding
 {
 	Oid trigger;
-	Oid table; ///< the customers table, or the partition or child of it that the trigger is on
-	Oid owner; ///< of that table: the role that contact data is written as
+	Oid table;				  ///< the customers table, or the partition or child of it that the trigger is on
+	Oid owner;				  ///< of that table: the role that contact data is written as
 	Oid schema;				  ///< where the contact tables are: the topmost parent's schema
 	const char *table_name;	  ///< qualified and quoted, for SQL
 	const char *customers;	  ///< the topmost parent's name, qualified and quoted, for people and for failures

@@ -3,7 +3,8 @@
 #include "border.hpp"
 #include "number.hpp"
 
-extern "C" {
+extern "C"
+{
 #include "catalog/pg_type.h"
 #include "parser/parse_coerce.h"
 #include "utils/datum.h"
@@ -100,8 +101,9 @@ bool may_have_changed(const Column &column, TupleTableSlot *before, TupleTableSl
 int max_characters(Oid type, int32 typmod)
 {
 	const Oid base = getBaseTypeAndTypmod(type, &typmod);
-	return (base == VARCHAROID || base == BPCHAROID) && typmod >= static_cast<int32>(VARHDRSZ) ? typmod - static_cast<int32>(VARHDRSZ)
-																							  : -1;
+	return (base == VARCHAROID || base == BPCHAROID) && typmod >= static_cast<int32>(VARHDRSZ)
+			   ? typmod - static_cast<int32>(VARHDRSZ)
+			   : -1;
 }
 
 } // namespace contact_sync

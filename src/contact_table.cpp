@@ -1,6 +1,7 @@
 #include "contact_table.hpp"
 
-extern "C" {
+extern "C"
+{
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
 #include "nodes/nodeFuncs.h"
@@ -51,7 +52,8 @@ const char *foreign_trigger(Relation table, Oid owner)
 		if (trigger.tgisinternal || trigger.tgenabled == TRIGGER_DISABLED)
 			continue;
 		if (is_foreign(trigger.tgfoid, &owner) ||
-			(trigger.tgqual != nullptr && calls_foreign_code(static_cast<Node *>(stringToNode(trigger.tgqual)), &owner)))
+			(trigger.tgqual != nullptr &&
+			 calls_foreign_code(static_cast<Node *>(stringToNode(trigger.tgqual)), &owner)))
 			return trigger.tgname;
 	}
 	return nullptr;
@@ -65,14 +67,16 @@ const char *problem_of_rights(Relation table, Oid owner)
 	if (table->rd_rel->relowner != owner)
 		return psprintf("table \"%s\" does not belong to the owner of the customers", name);
 	if (const char *trigger = foreign_trigger(table, owner))
-		return psprintf("trigger \"%s\" of table \"%s\" runs a function of a role without the rights of the table's owner",
-						trigger, name);
+		return psprintf(
+			"trigger \"%s\" of table \"%s\" runs a function of a role without the rights of the table's owner", trigger,
+			name);
 	return nullptr;
 }
 
 } // namespace
 
-ContactTable contact_table(Binding &binding, const char *name, LOCKMODE lock, std::initializer_list<const char *> needed)
+ContactTable contact_table(Binding &binding, const char *name, LOCKMODE lock,
+						   std::initializer_list<const char *> needed)
 {
 	const MemoryContext caller = MemoryContextSwitchTo(binding.context);
 	ContactTable found = {};

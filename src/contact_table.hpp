@@ -20,9 +20,11 @@ struct ContactTable
 	bool has(const char *column) const { return get_attnum(oid, column) != InvalidAttrNumber; }
 };
 
-/// Looks up the contact table called `name` and checks that it can be used and has the `needed` columns. Takes and keeps
-/// `lock` on it: what was found holds as long as the binding does not become stale. Strings live as long as the binding.
-ContactTable contact_table(Binding &binding, const char *name, LOCKMODE lock, std::initializer_list<const char *> needed);
+/// Looks up the contact table called `name` and checks that it can be used and has the `needed` columns. Takes and
+/// keeps `lock` on it: what was found holds as long as the binding does not become stale. Strings live as long as the
+/// binding.
+ContactTable contact_table(Binding &binding, const char *name, LOCKMODE lock,
+						   std::initializer_list<const char *> needed);
 
 /// Locks a table that can be used, as of its look-up.
 void lock_table(const ContactTable &table, LOCKMODE lock);

@@ -1,6 +1,7 @@
 #include "customer.hpp"
 
-extern "C" {
+extern "C"
+{
 #include "utils/snapmgr.h"
 }
 
@@ -35,9 +36,8 @@ SPIPlanPtr prepare_by_key(Binding &binding)
 
 Customer as_it_stands(Binding &binding, const TriggerData &trigger, TupleTableSlot *row, SPIPlanPtr &by_key)
 {
-	const auto number_of = [](const Column &column, Field field) {
-		return AttributeNumberIsValid(column.number) ? number_in(column, field) : std::string_view();
-	};
+	const auto number_of = [](const Column &column, Field field)
+	{ return AttributeNumberIsValid(column.number) ? number_in(column, field) : std::string_view(); };
 	const auto field_of = [row](const Column &column) {
 		return AttributeNumberIsValid(column.number) ? field(column, row) : Field{0, true};
 	};
@@ -52,7 +52,8 @@ Customer as_it_stands(Binding &binding, const TriggerData &trigger, TupleTableSl
 	if (execute(by_key, &key, " ") == 0)
 		return {};
 
-	const auto selected = [](int position) {
+	const auto selected = [](int position)
+	{
 		Field field;
 		field.value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, position, &field.null);
 		return field;

@@ -1,6 +1,7 @@
 #include "failure.hpp"
 
-extern "C" {
+extern "C"
+{
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 }
@@ -36,13 +37,14 @@ template <typename Say> void say(const Say &say)
 
 void insert_failure(const Work &work, const Failure &failure, const char *customer)
 {
-	const char *sql = psprintf("INSERT INTO %s AS f (customers_table, customer, function, first_failed, last_failed, times, "
-							   "sqlstate, message) "
-							   "VALUES ($1, $2, $3, pg_catalog.now(), pg_catalog.now(), 1, $4, $5) "
-							   "ON CONFLICT (customers_table, customer, function) DO UPDATE SET "
-							   "last_failed = excluded.last_failed, times = f.times OPERATOR(pg_catalog.+) 1, "
-							   "sqlstate = excluded.sqlstate, message = excluded.message",
-							   quote_qualified_identifier(get_namespace_name(get_func_namespace(work.function_oid)), "failures"));
+	const char *sql =
+		psprintf("INSERT INTO %s AS f (customers_table, customer, function, first_failed, last_failed, times, "
+				 "sqlstate, message) "
+				 "VALUES ($1, $2, $3, pg_catalog.now(), pg_catalog.now(), 1, $4, $5) "
+				 "ON CONFLICT (customers_table, customer, function) DO UPDATE SET "
+				 "last_failed = excluded.last_failed, times = f.times OPERATOR(pg_catalog.+) 1, "
+				 "sqlstate = excluded.sqlstate, message = excluded.message",
+				 quote_qualified_identifier(get_namespace_name(get_func_namespace(work.function_oid)), "failures"));
 	Oid types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
 	Datum values[] = {CStringGetTextDatum(work.binding.customers), CStringGetTextDatum(customer),
 					  CStringGetTextDatum(work.function), CStringGetTextDatum(unpack_sql_state(failure.sqlstate)),
@@ -67,11 +69,11 @@ Rights rights_of_failures(const Work &work)
 struct Said
 {
 	Oid table;
-	uint32 problem;
+	uint32 message;
 };
 
 /// Whether it is said for the first time in this session.
-bool is_news(Oid table, const char *problem)
+bool is_news(Oid table, const char *message)
 {
 	static HTAB *said = nullptr;
 	if (said == nullptr)
@@ -81,7 +83,8 @@ bool is_news(Oid table, const char *problem)
 		said = hash_create("contact_sync warnings", 16, &control, HASH_ELEM | HASH_BLOBS);
 	}
 
-	const Said key = {table, hash_bytes(reinterpret_cast<const unsigned char *>(problem), static_cast<int>(strlen(problem)))};
+	const Said key = {table,
+					  hash_bytes(reinterpret_cast<const unsigned char *>(message), static_cast<int>(strlen(message)))};
 	bool found;
 	hash_search(said, &key, HASH_ENTER, &found);
 	return !found;
@@ -100,46 +103,57 @@ void fail(const Work &work, const Failure &failure)
 	const char *customer = "(unknown)";
 	const char **found = &customer;
 	const Rights rights = rights_of_failures(work);
-	const ErrorData *unrecorded = attempt(&rights, [&work, &failure, found] {
-		*found = key_text(work);
-		insert_failure(work, failure, *found);
-	});
+	const ErrorData *unrecorded = attempt(&rights,
+										  [&work, &failure, found]
+										  {
+											  *found = key_text(work);
+											  insert_failure(work, failure, *found);
+										  });
 
 	if (unrecorded != nullptr)
 		ereport(LOG_SERVER_ONLY, errcode(failure.sqlstate),
-				errmsg("contact_sync could not record a failure of %s() for customer %s of table \"%s\": %s", work.function,
-					   customer, work.binding.customers, unrecorded->message),
+				errmsg("contact_sync could not record a failure of %s() for customer %s of table \"%s\": %s",
+					   work.function, customer, work.binding.customers, unrecorded->message),
 				errdetail_internal("%s", failure.message));
 
 	if (warnings_given++ >= warnings_allowed)
 		return;
-	say([&work, &failure, customer, unrecorded] {
-		ereport(WARNING, errcode(failure.sqlstate),
-				errmsg("%s() failed for customer %s of table \"%s\": %s", work.function, customer, work.binding.customers,
-					   failure.message),
-				errdetail_internal("%s", work.state_after_failure),
-				errdetail_log("%s%s%s%s%s", work.state_after_failure, failure.detail ? "\n" : "",
-							  failure.detail ? failure.detail : "", failure.context ? "\n" : "",
-							  failure.context ? failure.context : ""),
-				unrecorded != nullptr
-					? errhint("The failure could not be recorded; the server log says why.")
-					: errhint("It is recorded in contact_sync.failures. If the tables are at fault, "
-							  "SELECT * FROM contact_sync.verify(%s) says what to mend.",
-							  quote_literal_cstr(work.binding.customers)));
-	});
+	say(
+		[&work, &failure, customer, unrecorded]
+		{
+			ereport(WARNING, errcode(failure.sqlstate),
+					errmsg("%s() failed for customer %s of table \"%s\": %s", work.function, customer,
+						   work.binding.customers, failure.message),
+					errdetail_internal("%s", failure.state),
+					errdetail_log("%s%s%s%s%s", failure.state, failure.detail ? "\n" : "",
+								  failure.detail ? failure.detail : "", failure.context ? "\n" : "",
+								  failure.context ? failure.context : ""),
+					unrecorded != nullptr
+						? errhint("The failure could not be recorded; the server log says why.")
+						: errhint("It is recorded in contact_sync.failures. If the tables are at fault, "
+								  "SELECT * FROM contact_sync.verify(%s) says what to mend.",
+								  quote_literal_cstr(work.binding.customers)));
+		});
+}
+
+void warn_once(Oid table, int sqlstate, const char *message, const char *hint)
+{
+	if (!is_news(table, message))
+		return;
+	say(
+		[sqlstate, message, hint]
+		{
+			ereport(WARNING, errcode(sqlstate), errmsg_internal("%s", message),
+					errdetail("The row is saved. This is said once in a session."), errhint("%s", hint));
+		});
 }
 
 void skip(const Work &work, int sqlstate, const char *problem)
 {
-	if (!is_news(work.binding.table, psprintf("%s: %s", work.function, problem)))
-		return;
-	say([&work, sqlstate, problem] {
-		ereport(WARNING, errcode(sqlstate),
-				errmsg("%s() leaves work undone on table \"%s\": %s", work.function, work.binding.customers, problem),
-				errdetail("The customer's row is saved. This is said once in a session."),
-				errhint("SELECT * FROM contact_sync.verify(%s) says what to mend.",
-						quote_literal_cstr(work.binding.customers)));
-	});
+	warn_once(work.binding.table, sqlstate,
+			  psprintf("%s() leaves work undone on table \"%s\": %s", work.function, work.binding.customers, problem),
+			  psprintf("SELECT * FROM contact_sync.verify(%s) says what to mend.",
+					   quote_literal_cstr(work.binding.customers)));
 }
 
 bool is_fit(const Work &work, const TriggerData &trigger, const Timing &timing)

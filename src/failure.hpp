@@ -12,7 +12,7 @@ namespace contact_sync
 struct Work
 {
 	const char *function;
-	Oid function_oid; ///< tells the extension's schema
+	Oid function_oid;				 ///< tells the extension's schema
 	const char *state_after_failure; ///< for the DETAIL: what state things are in when it failed
 	const Binding &binding;
 	Field key;
@@ -24,13 +24,14 @@ struct Failure
 {
 	int sqlstate;
 	const char *message;
+	const char *state; ///< for the DETAIL: what state things are in now
 	const char *detail;
 	const char *context;
 };
 
 /// Records a failure in the table failures of the extension's schema, with its owner's rights, in a subtransaction of
-/// its own, and tells the client in a WARNING: ten of them in a transaction, then silence. Where it cannot be recorded the
-/// server's log gets a line. Raises 57014 and 40001 alone.
+/// its own, and tells the client in a WARNING: ten of them in a transaction, then silence. Where it cannot be recorded
+/// the server's log gets a line. Raises 57014 and 40001 alone.
 void fail(const Work &work, const Failure &failure);
 
 /// Runs a body under the guard; true where it succeeded, else its error was dealt with by fail().
@@ -39,13 +40,16 @@ template <typename Body> bool guarded(const Work &work, const Rights *rights, co
 	const ErrorData *error = attempt(rights, body);
 	if (error == nullptr)
 		return true;
-	fail(work, {error->sqlerrcode, error->message, error->detail, error->context});
+	fail(work, {error->sqlerrcode, error->message, work.state_after_failure, error->detail, error->context});
 	return false;
 }
 
 /// Tells that a part is left out because of how the tables or triggers are made: a WARNING once in a session and cause.
 /// `problem` says what is wrong, as a clause.
 void skip(const Work &work, int sqlstate, const char *problem);
+
+/// Says so once in a session and table: the WARNING under skip(), for what is no customers table.
+void warn_once(Oid table, int sqlstate, const char *message, const char *hint);
 
 /// Whether a trigger is made as `timing` asks, with no more arguments than there are; else that is skipped.
 bool is_fit(const Work &work, const TriggerData &trigger, const Timing &timing);

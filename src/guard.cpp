@@ -2,7 +2,8 @@
 
 #include "settings.hpp"
 
-extern "C" {
+extern "C"
+{
 #include "storage/proc.h"
 #include "utils/resowner.h"
 }
@@ -13,57 +14,55 @@ namespace contact_sync
 namespace
 {
 
-/// The two time-outs of a wait for a lock. They are read when a wait begins (proc.c, ProcSleep): set directly they cost
-/// nothing while nobody waits.
-struct LockWaits
+void set_option(const char *name, const char *value, GucContext context)
 {
-	int lock_timeout;
-	int deadlock_timeout;
+	(void)set_config_option(name, value, context, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
 
-	static LockWaits now() { return {LockTimeout, DeadlockTimeout}; }
+/// How long the body may wait for a lock. It gives up before any session that waits for it can find a deadlock, or else
+/// that session's customer would be the victim, outside any guard. And it looks for a deadlock itself at once: where it
+/// is the one that closes the circle, the other's check may be due any moment.
+///
+/// Both are read only when a wait begins. They are set as SET LOCAL would, not by hand, for a user's own trigger may
+/// set them too, and what that finds is what the end of the transaction restores.
+void limit_lock_waits()
+{
+	int timeout = Min(settings::lock_timeout, Max(DeadlockTimeout - 1, 1));
+	if (LockTimeout > 0)
+		timeout = Min(timeout, LockTimeout);
 
-	void set() const
-	{
-		LockTimeout = lock_timeout;
-		DeadlockTimeout = deadlock_timeout;
-	}
+	char milliseconds[16];
+	pg_ltoa(timeout, milliseconds);
+	set_option("lock_timeout", milliseconds, PGC_USERSET);
+	set_option("deadlock_timeout", "1", PGC_SUSET);
+}
 
-	/// What the body may have of them. It gives up before any session that waits for it can find a deadlock, or else
-	/// that session's customer would be the victim, outside any guard. And it looks for a deadlock at once: where it is
-	/// itself the one that closes the circle, the other's check may be due any moment.
-	LockWaits inside() const
-	{
-		int timeout = Min(settings::lock_timeout, Max(deadlock_timeout - 1, 1));
-		if (lock_timeout > 0)
-			timeout = Min(timeout, lock_timeout);
-		return {timeout, 1};
-	}
-};
-
-/// Rights taken. An abort of the subtransaction gives them back by itself, and to the user it began with: so they are
-/// taken after its begin, and given back before its end.
-struct Taken
+/// What a body finds changed, and gets back the way it was. An abort of the subtransaction does that by itself, and
+/// gives the user back that it began with: so all is taken after its begin, and given back before its end.
+struct Surroundings
 {
 	Oid user;
 	int security_context;
 	int guc_level;
 
-	static Taken take(const Rights &rights)
+	static Surroundings change(const Rights *rights)
 	{
-		Taken taken;
-		GetUserIdAndSecContext(&taken.user, &taken.security_context);
-		SetUserIdAndSecContext(rights.user,
-							   taken.security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
-
-		// As fmgr_security_definer() does it: an override of the path would be stronger than the SET clauses of the
-		// functions that users' triggers call.
-		taken.guc_level = NewGUCNestLevel();
-		(void) set_config_option("search_path", rights.search_path, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-								 false);
-		return taken;
+		Surroundings before;
+		GetUserIdAndSecContext(&before.user, &before.security_context);
+		before.guc_level = NewGUCNestLevel();
+		limit_lock_waits();
+		if (rights != nullptr)
+		{
+			SetUserIdAndSecContext(rights->user,
+								   before.security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+			// As fmgr_security_definer() does it: an override of the path would be stronger than the SET clauses of the
+			// functions that users' triggers call.
+			set_option("search_path", rights->search_path, PGC_USERSET);
+		}
+		return before;
 	}
 
-	void give_back() const
+	void restore() const
 	{
 		AtEOXact_GUC(true, guc_level);
 		SetUserIdAndSecContext(user, security_context);
@@ -81,22 +80,15 @@ ErrorData *attempt(const Rights *rights, void (*body)(const void *argument), con
 {
 	const MemoryContext context = CurrentMemoryContext;
 	const ResourceOwner owner = CurrentResourceOwner;
-	const LockWaits waits = LockWaits::now();
 	ErrorData *volatile error = nullptr;
 
 	BeginInternalSubTransaction(nullptr);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		waits.inside().set();
-		if (rights != nullptr)
-		{
-			const Taken taken = Taken::take(*rights);
-			as_error([body, argument] { body(argument); });
-			taken.give_back();
-		}
-		else
-			as_error([body, argument] { body(argument); });
+		const Surroundings before = Surroundings::change(rights);
+		as_error([body, argument] { body(argument); });
+		before.restore();
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -110,7 +102,6 @@ ErrorData *attempt(const Rights *rights, void (*body)(const void *argument), con
 
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
-	waits.set();
 	if (error != nullptr && is_the_clients(*error))
 		ReThrowError(error);
 	return error;

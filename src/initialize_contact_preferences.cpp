@@ -11,7 +11,8 @@ struct InitializeContactPreferences
 {
 	static constexpr const char *name = "initialize_contact_preferences";
 	static constexpr Timing timing = {false, true, false};
-	static constexpr const char *state_after_failure = "The customer's row is saved; the customer has no contact preferences.";
+	static constexpr const char *state_after_failure =
+		"The customer's row is saved; the customer has no contact preferences.";
 
 	bool looked_up;
 	ContactTable target;

@@ -10,33 +10,32 @@
 namespace
 {
 
-using TriggerFunction = Datum (*)(const TriggerData &trigger, Oid function);
-
 /// Every trigger function's way in.
-template <TriggerFunction function> Datum enter(FunctionCallInfo fcinfo)
+template <typename Function> Datum enter(FunctionCallInfo fcinfo, const Function &function)
 {
 	const TriggerData &trigger = contact_sync::trigger_event(fcinfo);
 
 	if (!contact_sync::settings::enabled)
 		return contact_sync::unchanged_row(trigger);
-	return contact_sync::as_error([&trigger, fcinfo] { return function(trigger, fcinfo->flinfo->fn_oid); });
+	return contact_sync::as_error([&trigger, &function] { return function(trigger); });
 }
 
 } // namespace
 
 // The module is compiled with -fvisibility=hidden, and PostgreSQL 15's PGDLLEXPORT is empty there.
 #pragma GCC visibility push(default)
-extern "C" {
+extern "C"
+{
 
-PG_MODULE_MAGIC;
+	PG_MODULE_MAGIC;
 
-void _PG_init(void);
+	void _PG_init(void);
 
-PG_FUNCTION_INFO_V1(sync_contact_numbers);
-PG_FUNCTION_INFO_V1(initialize_contact_preferences);
-PG_FUNCTION_INFO_V1(update_contact_methods);
-PG_FUNCTION_INFO_V1(touch_updated_at);
-PG_FUNCTION_INFO_V1(number);
+	PG_FUNCTION_INFO_V1(sync_contact_numbers);
+	PG_FUNCTION_INFO_V1(initialize_contact_preferences);
+	PG_FUNCTION_INFO_V1(update_contact_methods);
+	PG_FUNCTION_INFO_V1(touch_updated_at);
+	PG_FUNCTION_INFO_V1(number);
 }
 #pragma GCC visibility pop
 
@@ -49,22 +48,25 @@ void _PG_init(void)
 
 Datum sync_contact_numbers(PG_FUNCTION_ARGS)
 {
-	return enter<contact_sync::sync_contact_numbers>(fcinfo);
+	return enter(fcinfo, [fcinfo](const TriggerData &trigger)
+				 { return contact_sync::sync_contact_numbers(trigger, fcinfo->flinfo->fn_oid); });
 }
 
 Datum initialize_contact_preferences(PG_FUNCTION_ARGS)
 {
-	return enter<contact_sync::initialize_contact_preferences>(fcinfo);
+	return enter(fcinfo, [fcinfo](const TriggerData &trigger)
+				 { return contact_sync::initialize_contact_preferences(trigger, fcinfo->flinfo->fn_oid); });
 }
 
 Datum update_contact_methods(PG_FUNCTION_ARGS)
 {
-	return enter<contact_sync::update_contact_methods>(fcinfo);
+	return enter(fcinfo, [fcinfo](const TriggerData &trigger)
+				 { return contact_sync::update_contact_methods(trigger, fcinfo->flinfo->fn_oid); });
 }
 
 Datum touch_updated_at(PG_FUNCTION_ARGS)
 {
-	return enter<contact_sync::touch_updated_at>(fcinfo);
+	return enter(fcinfo, contact_sync::touch_updated_at);
 }
 
 Datum number(PG_FUNCTION_ARGS)

@@ -11,7 +11,8 @@ std::string_view number(std::string_view text)
 {
 	// The C locale's white space, whatever the server's locale: the same bytes must be the same number everywhere.
 	const auto is_space = boost::algorithm::is_space(std::locale::classic());
-	const auto range = boost::algorithm::trim_copy_if(boost::make_iterator_range(text.data(), text.data() + text.size()), is_space);
+	const auto range =
+		boost::algorithm::trim_copy_if(boost::make_iterator_range(text.data(), text.data() + text.size()), is_space);
 
 	return {range.begin(), range.size()};
 }

@@ -7,7 +7,8 @@
 #include <string_view>
 #include <type_traits>
 
-extern "C" {
+extern "C"
+{
 #include "postgres.h"
 
 #include "access/htup_details.h"

@@ -17,7 +17,8 @@ void define()
 	// Without an upper end of its own the wait could outlast another session's deadlock check: so 0 is no value here.
 	DefineCustomIntVariable("contact_sync.lock_timeout", "How long contact_sync waits for a lock on contact data.",
 							"In effect it is always less than deadlock_timeout, and no more than lock_timeout.",
-							&lock_timeout, lock_timeout, 1, INT_MAX, PGC_USERSET, GUC_UNIT_MS, nullptr, nullptr, nullptr);
+							&lock_timeout, lock_timeout, 1, INT_MAX, PGC_USERSET, GUC_UNIT_MS, nullptr, nullptr,
+							nullptr);
 
 	MarkGUCPrefixReserved("contact_sync");
 }

@@ -4,7 +4,7 @@
 namespace contact_sync::settings
 {
 
-extern bool enabled;     ///< contact_sync.enabled: off makes the trigger functions return at once
+extern bool enabled;	 ///< contact_sync.enabled: off makes the trigger functions return at once
 extern int lock_timeout; ///< contact_sync.lock_timeout, in milliseconds, at least 1
 
 /// Makes them known to the server. To be called once, as the module is loaded.

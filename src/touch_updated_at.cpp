@@ -1,10 +1,11 @@
 #include "failure.hpp"
 #include "functions.hpp"
 
-extern "C" {
-#include "access/htup_details.h"
+extern "C"
+{
 #include "catalog/pg_type.h"
 #include "utils/fmgrprotos.h"
+#include "utils/typcache.h"
 }
 
 namespace contact_sync
@@ -13,16 +14,23 @@ namespace contact_sync
 namespace
 {
 
-/// The transaction's time as a column's type has it; false where the type has none.
-bool time_as(Oid type, Datum &time)
+/// The transaction's time as a column has it; false where it has none, or a domain that may refuse it.
+bool time_for(const Column &column, Datum &time)
 {
+	int32 typmod = column.typmod;
+	const Oid base = getBaseTypeAndTypmod(column.type, &typmod);
+	if (base != column.type && DomainHasConstraints(column.type))
+		return false;
+
 	time = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
-	switch (getBaseType(type))
+	switch (base)
 	{
 	case TIMESTAMPTZOID:
+		time = DirectFunctionCall2(timestamptz_scale, time, Int32GetDatum(typmod));
 		return true;
 	case TIMESTAMPOID:
 		time = DirectFunctionCall1(timestamptz_timestamp, time);
+		time = DirectFunctionCall2(timestamp_scale, time, Int32GetDatum(typmod));
 		return true;
 	default:
 		return false;
@@ -31,24 +39,30 @@ bool time_as(Oid type, Datum &time)
 
 } // namespace
 
-Datum touch_updated_at(const TriggerData &trigger, Oid function)
+Datum touch_updated_at(const TriggerData &trigger)
 {
-	// The binding's columns are those of a customers table; here it serves for its names alone.
-	const Work work = {"touch_updated_at", function, "", binding_of(trigger), {0, true}};
-
-	if (const char *problem = wrong_timing(trigger, {true, false, true}))
-	{
-		skip(work, ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED, problem);
-		return unchanged_row(trigger);
-	}
-
 	const TupleDesc columns = RelationGetDescr(trigger.tg_relation);
 	const char *name = trigger.tg_trigger->tgnargs > 0 ? trigger.tg_trigger->tgargs[0] : "updated_at";
-	const Column touched = column(columns, name);
-	Datum time;
-	if (!AttributeNumberIsValid(touched.number) || !time_as(touched.type, time))
+	const char *problem = wrong_timing(trigger, {true, false, true});
+	int sqlstate = ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED;
+	Column touched = {};
+	Datum time = 0;
+
+	if (problem == nullptr)
 	{
-		skip(work, ERRCODE_UNDEFINED_COLUMN, psprintf("it has no column \"%s\" of type timestamp", name));
+		touched = column(columns, name);
+		if (!AttributeNumberIsValid(touched.number) || !time_for(touched, time))
+		{
+			problem = psprintf("the table has no column \"%s\" that takes any time", name);
+			sqlstate = ERRCODE_UNDEFINED_COLUMN;
+		}
+	}
+	if (problem != nullptr)
+	{
+		warn_once(RelationGetRelid(trigger.tg_relation), sqlstate,
+				  psprintf("trigger \"%s\" of table \"%s\" does nothing: %s", trigger.tg_trigger->tgname,
+						   RelationGetRelationName(trigger.tg_relation), problem),
+				  "touch_updated_at() is for BEFORE UPDATE, FOR EACH ROW; its argument names the column.");
 		return unchanged_row(trigger);
 	}
 

@@ -1,7 +1,8 @@
 #include "after_trigger.hpp"
 #include "functions.hpp"
 
-extern "C" {
+extern "C"
+{
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
@@ -21,9 +22,9 @@ constexpr int methods_of_phone = 2;
 // number or null to write, true or false to delete. Nothing in them is found by search_path.
 constexpr int parameters = 3;
 
-constexpr const char *is_whatsapp = "m.method_type OPERATOR(pg_catalog.=) 'whatsapp'";
-constexpr const char *is_phone =
-	"(m.method_type OPERATOR(pg_catalog.=) 'sms' OR m.method_type OPERATOR(pg_catalog.=) 'phone_call')";
+constexpr const char *is_whatsapp = "m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) 'whatsapp'";
+constexpr const char *is_phone = "(m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) 'sms' OR "
+								 "m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) 'phone_call')";
 
 /// What becomes of the method's row `m` that has another number than `number`, an SQL expression.
 const char *other_number(const ContactTable &methods, const char *number)
@@ -51,6 +52,12 @@ const char *update_sql(const Binding &binding, const ContactTable &methods)
 					methods.name, other_number(methods, number), binding.key_equality, number);
 }
 
+/// A column's type, as SQL that no search_path can change.
+const char *type_of(const ContactTable &table, const char *column)
+{
+	return format_type_extended(get_atttype(table.oid, get_attnum(table.oid, column)), -1, FORMAT_TYPE_FORCE_QUALIFY);
+}
+
 /// Inserts the rows that are not there. One that another session inserts meanwhile is updated.
 const char *insert_sql(const Binding &binding, const ContactTable &methods, const ContactTable &preferences)
 {
@@ -63,14 +70,15 @@ const char *insert_sql(const Binding &binding, const ContactTable &methods, cons
 
 	StringInfoData sql;
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "INSERT INTO %s AS m (customer_id, method_type, phone_number%s) SELECT $1, w.method, w.number",
-					 methods.name, has_preferred ? ", is_preferred" : "");
+	appendStringInfo(&sql,
+					 "INSERT INTO %s AS m (customer_id, method_type, phone_number%s) SELECT $1, w.method::%s, w.number",
+					 methods.name, has_preferred ? ", is_preferred" : "", type_of(methods, "method_type"));
 	if (has_preferred)
 		appendStringInfo(&sql, ", w.method OPERATOR(pg_catalog.=) %s", preferred);
 	appendStringInfo(&sql,
 					 " FROM (VALUES ('whatsapp', $2), ('sms', $3), ('phone_call', $3)) AS w (method, number) "
 					 "WHERE w.number IS NOT NULL AND NOT EXISTS (SELECT FROM %s AS e WHERE e.customer_id %s $1 "
-					 "AND e.method_type OPERATOR(pg_catalog.=) w.method)",
+					 "AND e.method_type::pg_catalog.text OPERATOR(pg_catalog.=) w.method)",
 					 methods.name, binding.key_equality);
 
 	switch (unique_index(methods, {"customer_id", "method_type"}))
@@ -120,7 +128,10 @@ struct Task
 	bool remove;
 	std::string_view number; ///< to be written, unless empty
 
-	Datum as_text() const { return PointerGetDatum(cstring_to_text_with_len(number.data(), static_cast<int>(number.size()))); }
+	Datum as_text() const
+	{
+		return PointerGetDatum(cstring_to_text_with_len(number.data(), static_cast<int>(number.size())));
+	}
 	char is_null() const { return number.empty() ? 'n' : ' '; }
 };
 
@@ -147,8 +158,10 @@ struct UpdateContactMethods
 
 	void look_up(Binding &binding)
 	{
-		target = contact_table(binding, "contact_methods", RowExclusiveLock, {"customer_id", "method_type", "phone_number"});
-		preferences = contact_table(binding, "contact_preferences", AccessShareLock, {"customer_id", "preferred_method"});
+		target =
+			contact_table(binding, "contact_methods", RowExclusiveLock, {"customer_id", "method_type", "phone_number"});
+		preferences =
+			contact_table(binding, "contact_preferences", AccessShareLock, {"customer_id", "preferred_method"});
 		if (!target.is_usable())
 			return;
 
@@ -176,18 +189,23 @@ struct UpdateContactMethods
 	}
 
 	/// The task for a column; a number that does not fit is left out of it, and that is a failure.
-	Task task(const Binding &binding, const Work &work, const Change &change, const Column &column, std::string_view number) const
+	Task task(const Binding &binding, const Work &work, const Change &change, const Column &column,
+			  std::string_view number) const
 	{
 		if (!has_column(work, column) || !concerns_column(binding, column, change))
 			return {};
 		if (number.empty())
 			return {change.before != nullptr || binding.is_partition, {}};
-		if (max_characters >= 0 && pg_mbstrlen_with_len(number.data(), static_cast<int>(number.size())) > max_characters)
+		if (max_characters >= 0 &&
+			pg_mbstrlen_with_len(number.data(), static_cast<int>(number.size())) > max_characters)
 		{
-			fail(work, {ERRCODE_STRING_DATA_RIGHT_TRUNCATION,
-						psprintf("%s number is too long for column \"phone_number\" of table %s: it has room for %d characters",
-								 NameStr(column.name), target.name, max_characters),
-						nullptr, nullptr});
+			fail(work,
+				 {ERRCODE_STRING_DATA_RIGHT_TRUNCATION,
+				  psprintf(
+					  "%s number is too long for column \"phone_number\" of table %s: it has room for %d characters",
+					  NameStr(column.name), target.name, max_characters),
+				  "The customer's row is saved; the methods concerned keep the number they had, if any.", nullptr,
+				  nullptr});
 			return {};
 		}
 		return {false, number};
@@ -213,7 +231,8 @@ struct UpdateContactMethods
 
 		if (insert == nullptr)
 			prepare_statements(binding);
-		const uint64 wanted = (whatsapp.number.empty() ? 0 : methods_of_whatsapp) + (phone.number.empty() ? 0 : methods_of_phone);
+		const uint64 wanted =
+			(whatsapp.number.empty() ? 0 : methods_of_whatsapp) + (phone.number.empty() ? 0 : methods_of_phone);
 		if (wanted > 0)
 		{
 			// First what most likely does all of it: a new customer has no methods, another has them.
@@ -225,7 +244,8 @@ struct UpdateContactMethods
 		}
 		if (whatsapp.remove || phone.remove)
 		{
-			const Datum values[parameters] = {work.key.value, BoolGetDatum(whatsapp.remove), BoolGetDatum(phone.remove)};
+			const Datum values[parameters] = {work.key.value, BoolGetDatum(whatsapp.remove),
+											  BoolGetDatum(phone.remove)};
 			execute(remove, values, nullptr);
 		}
 	}
