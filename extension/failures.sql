@@ -24,8 +24,4 @@ COMMENT ON COLUMN @extschema@.failures.times IS 'how often it failed';
 COMMENT ON COLUMN @extschema@.failures.sqlstate IS 'the last error''s SQLSTATE';
 COMMENT ON COLUMN @extschema@.failures.message IS 'the last error''s message; it may hold a customer''s number';
 
--- Messages can hold numbers: nobody but the extension's owner reads them, whatever the default privileges say.
-ALTER TABLE @extschema@.failures OWNER TO @extowner@;
-REVOKE ALL ON TABLE @extschema@.failures FROM PUBLIC;
-
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.failures', '');

@@ -15,6 +15,11 @@ CREATE FUNCTION @extschema@.touch_updated_at() RETURNS trigger
 CREATE FUNCTION @extschema@.number(text) RETURNS text
     AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
+CREATE FUNCTION @extschema@.runs_foreign_code(contact_table oid, trigger name, owner oid) RETURNS boolean
+    AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT;
+CREATE FUNCTION @extschema@.is_computation(expression pg_catalog.pg_node_tree) RETURNS boolean
+    AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT;
+
 COMMENT ON FUNCTION @extschema@.sync_contact_numbers() IS
     'BEFORE INSERT OR UPDATE on customers: an empty phone or whatsapp takes the other''s value';
 COMMENT ON FUNCTION @extschema@.initialize_contact_preferences() IS
@@ -25,11 +30,7 @@ COMMENT ON FUNCTION @extschema@.touch_updated_at() IS
     'BEFORE UPDATE on a contact table: sets updated_at';
 COMMENT ON FUNCTION @extschema@.number(text) IS
     'a number as contact sync stores it: without white space at both ends, null where nothing is left';
-
--- They work with the rights of the customers table's owner: who may put them on a table is the DBA's choice.
-REVOKE EXECUTE ON FUNCTION
-    @extschema@.sync_contact_numbers(), @extschema@.initialize_contact_preferences(),
-    @extschema@.update_contact_methods(), @extschema@.touch_updated_at() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION
-    @extschema@.sync_contact_numbers(), @extschema@.initialize_contact_preferences(),
-    @extschema@.update_contact_methods(), @extschema@.touch_updated_at() TO @extowner@;
+COMMENT ON FUNCTION @extschema@.runs_foreign_code(oid, name, oid) IS
+    'whether a trigger could run the code of roles that have not the owner''s rights: then its table is not written';
+COMMENT ON FUNCTION @extschema@.is_computation(pg_node_tree) IS
+    'whether an expression of a table''s definition computes a value in C and does no more';

@@ -75,33 +75,37 @@ AS $$
                                                                    AND p.column_name = needed.column_name)) AS possible
         FROM contact WHERE contact.usable AND contact.unique_key IS NOT NULL
     ), code AS (
-        -- Whatever runs when the table is written.
-        SELECT contact.position AS table_position, contact.name,
-               c.description, f.oid::regprocedure::text AS function, f.proowner
+        -- What others may have put there, to run with the owner's rights when the table is written: triggers, for who
+        -- has TRIGGER; and anything at all in a table that a role made who has not these rights.
+        SELECT contact.position AS table_position, contact.name, format('trigger %I', t.tgname) AS description
+        FROM contact JOIN pg_trigger t ON t.tgrelid = contact.relation AND NOT t.tgisinternal
+        WHERE contact.usable AND @extschema@.runs_foreign_code(contact.relation, t.tgname, s.owner)
+        UNION ALL
+        SELECT contact.position, contact.name, planted.description
         FROM contact
              CROSS JOIN LATERAL (
-                 SELECT 'pg_trigger'::regclass AS class, t.oid, format('trigger %I', t.tgname) AS description
-                 FROM pg_trigger t WHERE t.tgrelid = contact.relation AND NOT t.tgisinternal
+                 SELECT format('the default of column %I', a.attname)
+                 FROM pg_attrdef d JOIN pg_attribute a ON (a.attrelid, a.attnum) = (d.adrelid, d.adnum)
+                 WHERE d.adrelid = contact.relation AND NOT @extschema@.is_computation(d.adbin)
                  UNION ALL
-                 SELECT 'pg_attrdef'::regclass, d.oid, 'a default' FROM pg_attrdef d WHERE d.adrelid = contact.relation
+                 SELECT format('constraint %I', k.conname)
+                 FROM pg_constraint k
+                 WHERE k.conrelid = contact.relation AND NOT @extschema@.is_computation(k.conbin)
                  UNION ALL
-                 SELECT 'pg_constraint'::regclass, k.oid, format('constraint %I', k.conname)
-                 FROM pg_constraint k WHERE k.conrelid = contact.relation AND k.contype IN ('c', 'x')
+                 SELECT format('type %s of column %I', a.atttypid::regtype, a.attname)
+                 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+                 WHERE a.attrelid = contact.relation AND NOT a.attisdropped AND t.typtype = 'd'
+                   AND NOT pg_has_role(t.typowner, s.owner, 'USAGE')
                  UNION ALL
-                 SELECT 'pg_constraint'::regclass, k.oid, format('domain %s', k.contypid::regtype)
-                 FROM pg_attribute a JOIN pg_constraint k ON k.contypid = a.atttypid
-                 WHERE a.attrelid = contact.relation AND NOT a.attisdropped
+                 SELECT format('index %s', i.indexrelid::regclass)
+                 FROM pg_index i
+                 WHERE i.indrelid = contact.relation
+                   AND NOT (coalesce(@extschema@.is_computation(i.indexprs), true)
+                            AND coalesce(@extschema@.is_computation(i.indpred), true))
                  UNION ALL
-                 SELECT 'pg_class'::regclass, i.indexrelid, format('index %s', i.indexrelid::regclass)
-                 FROM pg_index i WHERE i.indrelid = contact.relation
-                 UNION ALL
-                 SELECT 'pg_rewrite'::regclass, r.oid, format('rule %I', r.rulename)
-                 FROM pg_rewrite r WHERE r.ev_class = contact.relation
-             ) AS c
-             JOIN pg_depend d ON d.classid = c.class AND d.objid = c.oid
-             LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
-             JOIN pg_proc f ON f.oid = CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode END
-        WHERE contact.usable AND NOT pg_has_role(f.proowner, s.owner, 'USAGE') AND NOT @extschema@.is_ours(f.oid)
+                 SELECT format('rule %I', r.rulename) FROM pg_rewrite r WHERE r.ev_class = contact.relation
+             ) AS planted(description)
+        WHERE contact.usable AND NOT pg_has_role(contact.owner, s.owner, 'USAGE')
     ), finding AS (
         SELECT 1 AS step, position AS table_position, 0 AS position, 'contact_table' AS check_name, name AS object,
                CASE WHEN relation IS NULL THEN 'fix'
@@ -128,9 +132,9 @@ AS $$
 
         UNION ALL
         SELECT 3, table_position, 0, 'foreign_code', name, 'blocked',
-               format('%s uses function %s of %I, who lacks the rights of the owner of %s: it would run with these',
-                      description, function, code_owner.rolname, s.name), NULL
-        FROM code JOIN pg_roles code_owner ON code_owner.oid = code.proowner
+               format('%s could run code of a role without the rights of the owner of %s, with these rights: drop it, '
+                      'or give its function to such a role', description, s.name), NULL
+        FROM code
         UNION ALL
         SELECT 3, position, 0, 'foreign_code', name, 'ok', NULL, NULL
         FROM contact WHERE usable AND NOT EXISTS (SELECT FROM code WHERE code.name = contact.name)

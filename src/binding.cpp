@@ -40,7 +40,7 @@ void on_table_change(Datum, Oid table)
 			   { return !OidIsValid(table) || binding.rests_on_absence || list_member_oid(binding.tables, table); });
 }
 
-// Names of schemas, owners of functions, members of roles: rare enough to start over.
+// Names of schemas, owners of functions, roles and their members: rare enough to start over.
 void on_catalog_change(Datum, int, uint32)
 {
 	mark_stale([](const Binding &) { return true; });
@@ -201,7 +201,7 @@ void watch_invalidations()
 	cache = hash_create("contact_sync bindings", 16, &control, HASH_ELEM | HASH_BLOBS);
 
 	CacheRegisterRelcacheCallback(on_table_change, 0);
-	for (const int catalog : {NAMESPACEOID, PROCOID, AUTHMEMMEMROLE})
+	for (const int catalog : {NAMESPACEOID, PROCOID, AUTHOID, AUTHMEMMEMROLE})
 		CacheRegisterSyscacheCallback(catalog, on_catalog_change, 0);
 	RegisterXactCallback(free_buried, nullptr);
 }

@@ -1,10 +1,10 @@
 #include "contact_table.hpp"
 
+#include "foreign_code.hpp"
+
 extern "C"
 {
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_proc.h"
-#include "nodes/nodeFuncs.h"
 #include "storage/lmgr.h"
 }
 
@@ -14,46 +14,14 @@ namespace contact_sync
 namespace
 {
 
-Oid owner_of_function(Oid function)
-{
-	const HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	if (!HeapTupleIsValid(tuple))
-		return InvalidOid;
-	const Oid owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
-/// Whether a function's owner lacks the rights of the role in *context. A check_function_callback.
-bool is_foreign(Oid function, void *context)
-{
-	return !has_privs_of_role(owner_of_function(function), *static_cast<Oid *>(context));
-}
-
-bool calls_foreign_code(Node *node, void *context)
-{
-	if (node == nullptr)
-		return false;
-
-	// PostgreSQL 15 declares the walker without parameters; by way of void (*)() no compiler minds.
-	const auto walker = reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(calls_foreign_code));
-	return check_functions_in_node(node, is_foreign, context) || expression_tree_walker(node, walker, context);
-}
-
-/// A trigger would run with the rights of the table's owner what another role may have put there: TRIGGER is a
-/// privilege that owners hand out. Returns its name, or null.
+/// The name of a trigger that could run foreign code, or null.
 const char *foreign_trigger(Relation table, Oid owner)
 {
 	const TriggerDesc *triggers = table->trigdesc;
-
 	for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++)
 	{
 		const Trigger &trigger = triggers->triggers[i];
-		if (trigger.tgisinternal || trigger.tgenabled == TRIGGER_DISABLED)
-			continue;
-		if (is_foreign(trigger.tgfoid, &owner) ||
-			(trigger.tgqual != nullptr &&
-			 calls_foreign_code(static_cast<Node *>(stringToNode(trigger.tgqual)), &owner)))
+		if (trigger.tgenabled != TRIGGER_DISABLED && runs_foreign_code(trigger, owner))
 			return trigger.tgname;
 	}
 	return nullptr;
@@ -68,7 +36,7 @@ const char *problem_of_rights(Relation table, Oid owner)
 		return psprintf("table \"%s\" does not belong to the owner of the customers", name);
 	if (const char *trigger = foreign_trigger(table, owner))
 		return psprintf(
-			"trigger \"%s\" of table \"%s\" runs a function of a role without the rights of the table's owner", trigger,
+			"trigger \"%s\" of table \"%s\" could run code of a role without the rights of the table's owner", trigger,
 			name);
 	return nullptr;
 }

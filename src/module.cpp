@@ -3,6 +3,7 @@
 #include "binding.hpp"
 #include "border.hpp"
 #include "failure.hpp"
+#include "foreign_code.hpp"
 #include "functions.hpp"
 #include "number.hpp"
 #include "settings.hpp"
@@ -36,6 +37,8 @@ extern "C"
 	PG_FUNCTION_INFO_V1(update_contact_methods);
 	PG_FUNCTION_INFO_V1(touch_updated_at);
 	PG_FUNCTION_INFO_V1(number);
+	PG_FUNCTION_INFO_V1(runs_foreign_code);
+	PG_FUNCTION_INFO_V1(is_computation);
 }
 #pragma GCC visibility pop
 
@@ -78,4 +81,15 @@ Datum number(PG_FUNCTION_ARGS)
 	if (number.empty())
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(number.data(), static_cast<int>(number.size())));
+}
+
+Datum runs_foreign_code(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(contact_sync::runs_foreign_code(PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1)), PG_GETARG_OID(2)));
+}
+
+Datum is_computation(PG_FUNCTION_ARGS)
+{
+	auto *expression = static_cast<Node *>(stringToNode(text_to_cstring(PG_GETARG_TEXT_PP(0))));
+	PG_RETURN_BOOL(contact_sync::is_computation(expression));
 }

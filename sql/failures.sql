@@ -1,0 +1,173 @@
+--
+-- contact_sync.failures: what the guard caught and nothing has mended yet.
+--
+\pset format unaligned
+\pset footer off
+\pset null -
+\set SHOW_CONTEXT never
+\set VERBOSITY terse
+SET client_min_messages = warning;
+
+CREATE ROLE regress_failures_owner;
+CREATE ROLE regress_failures_app;
+CREATE SCHEMA regress_failures AUTHORIZATION regress_failures_owner;
+GRANT USAGE ON SCHEMA regress_failures TO regress_failures_app;
+
+--
+-- The table
+--
+-- It is a member of the extension, owned by whoever created that.
+SELECT e.extname, relowner = extowner AS same_owner FROM pg_class c
+    JOIN pg_depend d ON (d.classid, d.objid, d.deptype) = ('pg_class'::regclass, c.oid, 'e')
+    JOIN pg_extension e ON e.oid = d.refobjid
+    WHERE c.oid = 'contact_sync.failures'::regclass;
+-- pg_dump dumps its rows, all of them.
+SELECT table_name::regclass, condition = '' AS all_rows
+    FROM pg_extension, unnest(extconfig, extcondition) AS u(table_name, condition) WHERE extname = 'contact_sync';
+-- Nobody else has any right: messages can hold numbers.
+SELECT count(*) FROM pg_class, aclexplode(relacl) a
+    WHERE pg_class.oid = 'contact_sync.failures'::regclass AND a.grantee <> relowner;
+SELECT privilege, has_table_privilege('regress_failures_app', 'contact_sync.failures', privilege)
+    FROM unnest('{SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER}'::text[]) AS privilege;
+-- Neither by default privileges, and a DBA who is no superuser owns it likewise.
+BEGIN;
+DROP EXTENSION contact_sync CASCADE;
+DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO regress_failures_owner', current_database()); END $$;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO regress_failures_app;
+ALTER DEFAULT PRIVILEGES FOR ROLE regress_failures_owner GRANT ALL ON TABLES TO regress_failures_app;
+SET LOCAL ROLE regress_failures_owner;
+CREATE EXTENSION contact_sync;
+RESET ROLE;
+SELECT relowner::regrole, has_table_privilege('regress_failures_owner', oid, 'SELECT, INSERT, UPDATE, DELETE') AS all_his,
+       has_any_column_privilege('regress_failures_app', oid, 'SELECT') AS others_read,
+       has_table_privilege('regress_failures_app', oid, 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER') AS others_write
+    FROM pg_class WHERE oid = 'contact_sync.failures'::regclass;
+ROLLBACK;
+
+--
+-- Its rows
+--
+SET search_path = regress_failures;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA contact_sync TO regress_failures_owner;
+SET ROLE regress_failures_owner;
+CREATE TABLE customers (id uuid PRIMARY KEY, phone text, whatsapp text);
+CREATE TABLE contact_methods (
+    customer_id uuid, method_type text, phone_number text CONSTRAINT not_three CHECK (phone_number <> '3'),
+    UNIQUE (customer_id, method_type)
+);
+CREATE TABLE contact_preferences (customer_id uuid UNIQUE, preferred_method text NOT NULL);
+CREATE TRIGGER initialize AFTER INSERT ON customers
+    FOR EACH ROW EXECUTE FUNCTION contact_sync.initialize_contact_preferences();
+CREATE TRIGGER update_methods AFTER INSERT OR UPDATE ON customers
+    FOR EACH ROW EXECUTE FUNCTION contact_sync.update_contact_methods();
+GRANT INSERT, SELECT, UPDATE ON customers TO regress_failures_app;
+RESET ROLE;
+\set one 11111111-1111-4111-8111-111111111111
+\set two 22222222-2222-4222-8222-222222222222
+\set rows 'SELECT customers_table, customer, function, times, first_failed = last_failed AS once, sqlstate, message FROM contact_sync.failures ORDER BY customers_table, customer, function;'
+
+-- One row for each table, customer and function.  Neither the client nor the customers' owner needs rights on it.
+SET ROLE regress_failures_app;
+INSERT INTO customers VALUES (:'one', '3'), (:'two', '2');
+SELECT count(*) FROM contact_sync.failures;
+RESET ROLE;
+:rows
+-- Its times: when it failed first and last are those transactions' times.
+BEGIN;
+UPDATE customers SET phone = '33' WHERE id = :'one';
+UPDATE customers SET phone = '3' WHERE id = :'one';
+SELECT function, last_failed = now() AS now, first_failed < now() AS before FROM contact_sync.failures
+    WHERE customer = :'one' ORDER BY 1;
+COMMIT;
+:rows
+-- The last error's SQLSTATE and message
+ALTER TABLE contact_methods ALTER phone_number TYPE varchar(3);
+UPDATE customers SET phone = '3333' WHERE id = :'one';
+:rows
+-- What was mended meanwhile is not taken away by a success: that is for whoever looks at it.
+UPDATE customers SET phone = '1' WHERE id = :'one';
+SELECT customer_id, method_type, phone_number FROM contact_methods ORDER BY 1, 2;
+:rows
+DELETE FROM contact_sync.failures;
+
+-- Names and keys as text, whatever they are: quoted where SQL would need it.
+CREATE SCHEMA "regress Failures" AUTHORIZATION regress_failures_owner;
+SET ROLE regress_failures_owner;
+CREATE TABLE "regress Failures"."our ""Customers" ("the id" text PRIMARY KEY, phone text, whatsapp text);
+CREATE TABLE "regress Failures".contact_methods (
+    customer_id text, method_type text, phone_number text CHECK (phone_number <> '3'), UNIQUE (customer_id, method_type)
+);
+CREATE TRIGGER update_methods AFTER INSERT OR UPDATE ON "regress Failures"."our ""Customers"
+    FOR EACH ROW EXECUTE FUNCTION contact_sync.update_contact_methods('the id');
+\set VERBOSITY default
+INSERT INTO "regress Failures"."our ""Customers" VALUES (E'O''Hara, "J"', '3');
+\set VERBOSITY terse
+RESET ROLE;
+:rows
+DELETE FROM contact_sync.failures;
+
+-- A row written by way of a partition is the topmost table's.
+SET ROLE regress_failures_owner;
+CREATE TABLE "regress Failures".parts (id text PRIMARY KEY, phone text, whatsapp text) PARTITION BY LIST (id);
+CREATE TABLE part PARTITION OF "regress Failures".parts FOR VALUES IN ('1');
+CREATE TRIGGER update_methods AFTER INSERT OR UPDATE ON "regress Failures".parts
+    FOR EACH ROW EXECUTE FUNCTION contact_sync.update_contact_methods();
+INSERT INTO part VALUES ('1', '3');
+RESET ROLE;
+SELECT customers_table, customer FROM contact_sync.failures;
+DELETE FROM contact_sync.failures;
+
+--
+-- Recording has a subtransaction of its own: if even that fails, a WARNING says so, and the statement succeeds.
+--
+UPDATE customers SET phone = '2';
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no more failures'; END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON contact_sync.failures FOR EACH ROW EXECUTE FUNCTION refuse();
+\set VERBOSITY default
+SET ROLE regress_failures_app;
+UPDATE customers SET phone = '3' WHERE id = :'one';
+INSERT INTO customers VALUES ('33333333-3333-4333-8333-333333333333', '4');
+RESET ROLE;
+\set VERBOSITY terse
+SELECT id, phone, phone_number FROM customers LEFT JOIN contact_methods ON (customer_id, method_type) = (id, 'sms') ORDER BY id;
+SELECT count(*) FROM contact_sync.failures;
+-- 57014 and 40001 are the client's there as well.
+CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'retry' USING ERRCODE = '40001';
+END
+$$;
+UPDATE customers SET phone = '3' WHERE id = :'two';
+SELECT phone FROM customers WHERE id = :'two';
+DROP TRIGGER refuse ON contact_sync.failures;
+-- A column that a later hand took away
+BEGIN;
+ALTER TABLE contact_sync.failures DROP COLUMN message;
+UPDATE customers SET phone = '3' WHERE id = :'two';
+SELECT phone FROM customers WHERE id = :'two';
+SELECT count(*) FROM contact_sync.failures;
+ROLLBACK;
+-- It is not put on record that something is skipped: there, verify tells.
+ALTER TABLE contact_methods RENAME TO gone;
+UPDATE customers SET phone = '3';
+SELECT count(*) FROM contact_sync.failures;
+
+-- It does not take the search_path's word for anything.
+ALTER TABLE gone RENAME TO contact_methods;
+CREATE TABLE failures (LIKE contact_sync.failures INCLUDING ALL);
+CREATE FUNCTION plus(bigint, integer) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped'; END $$;
+CREATE OPERATOR + (FUNCTION = plus, LEFTARG = bigint, RIGHTARG = integer);
+SET search_path = regress_failures, pg_catalog;
+UPDATE customers SET phone = '33' WHERE id = :'one';
+UPDATE customers SET phone = '3' WHERE id = :'one';
+UPDATE customers SET phone = '33' WHERE id = :'one';
+UPDATE customers SET phone = '3' WHERE id = :'one';
+SELECT customer, times FROM contact_sync.failures;
+SELECT count(*) FROM failures;
+
+-- clean up
+DELETE FROM contact_sync.failures;
+RESET search_path;
+DROP SCHEMA regress_failures, "regress Failures" CASCADE;
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA contact_sync FROM regress_failures_owner;
+DROP ROLE regress_failures_owner, regress_failures_app;
