@@ -104,7 +104,8 @@ $node->adjust_conf('postgresql.conf', 'contact_sync.lock_timeout', "'500ms'");
 $node->restart;
 
 # Preloaded it works as well.
-$node->append_conf('postgresql.conf', "shared_preload_libraries = 'contact_sync'");
+# (By the path that the functions name it by: another file of that name would be another module.)
+$node->append_conf('postgresql.conf', q{shared_preload_libraries = '$libdir/contact_sync'});
 $node->restart;
 is($node->safe_psql('shop', $loaded), '1', 'preloaded');
 is(change('14'), '', 'a change');
