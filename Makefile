@@ -14,7 +14,8 @@ SOURCES = $(sort $(wildcard src/*.cpp))
 OBJS = $(SOURCES:.cpp=.o)
 
 # The install script is kept by subject, in the order in which the parts need each other.
-PARTS = head failures functions rights describe customers tables policies triggers advice verify attach switch
+PARTS = head failures functions rights describe customers quarantine tables policies triggers advice verify attach \
+  switch
 DATA_built = contact_sync--1.0.sql
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))

@@ -1,6 +1,20 @@
 
 -- Checks of the customers table itself. Nothing here is mended by attach: what is wrong must be mended by hand first.
 
+CREATE FUNCTION @extschema@.lacking_create(s @extschema@.shape) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    -- Tables are made by the caller and given to the owner; without superuser's rights both need CREATE.
+    SELECT string_agg(DISTINCT quote_ident(maker.rolname), ', ')
+    FROM pg_roles maker
+    WHERE (maker.rolname = current_user
+           OR maker.oid = s.owner AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))
+      AND NOT (has_schema_privilege(maker.oid, s.schema, 'CREATE')
+               AND has_schema_privilege(maker.oid, s.schema, 'USAGE'))
+$$;
+COMMENT ON FUNCTION @extschema@.lacking_create(@extschema@.shape) IS
+    'who would have to create a table beside customers and may not, null where all may';
+
 CREATE FUNCTION @extschema@.check_customers(customers regclass, s @extschema@.shape)
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -54,17 +68,11 @@ AS $$
         WHERE s.customers IS NOT NULL
 
         UNION ALL
-        -- Tables are made by the caller and given to the owner; without superuser's rights both need CREATE.
         SELECT 5, 'schema', format('schema %I', s.schema_name),
                format('%s may not create the missing contact tables in it: GRANT CREATE, USAGE ON SCHEMA %I TO %1$s',
-                      string_agg(DISTINCT quote_ident(maker.rolname), ', '), s.schema_name)
-        FROM pg_roles maker
-        WHERE (maker.rolname = current_user
-               OR maker.oid = s.owner AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))
-          AND NOT (has_schema_privilege(maker.oid, s.schema, 'CREATE')
-                   AND has_schema_privilege(maker.oid, s.schema, 'USAGE'))
-          AND EXISTS (SELECT FROM @extschema@.contact_tables(s) t WHERE t.relation IS NULL)
-        HAVING count(*) > 0
+                      makers, s.schema_name)
+        FROM @extschema@.lacking_create(s) AS lacking(makers)
+        WHERE makers IS NOT NULL AND EXISTS (SELECT FROM @extschema@.contact_tables(s) t WHERE t.relation IS NULL)
     )
     SELECT check_name, object, CASE WHEN problem IS NULL THEN 'ok' ELSE 'blocked' END, problem, NULL
     FROM finding

@@ -99,24 +99,6 @@ END
 $$;
 COMMENT ON FUNCTION @extschema@.holds_rows(oid) IS 'whether a table holds rows, true where the caller cannot tell';
 
-CREATE FUNCTION @extschema@.holds_duplicates(relation oid, columns text) RETURNS boolean
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off
-AS $$
-DECLARE
-    answer boolean := false;
-BEGIN
-    IF has_table_privilege(relation, 'SELECT') THEN
-        EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE customer_id IS NOT NULL GROUP BY %s HAVING count(*) > 1)',
-                       relation::regclass, columns) INTO answer;
-    END IF;
-    RETURN answer;
-EXCEPTION WHEN insufficient_privilege THEN
-    RETURN false;
-END
-$$;
-COMMENT ON FUNCTION @extschema@.holds_duplicates(oid, text) IS
-    'whether a contact table holds rows that the unique constraint would forbid, false where the caller cannot tell';
-
 CREATE FUNCTION @extschema@.sync_triggers(customers oid)
 RETURNS TABLE (relation oid, trigger oid, name name, function name, ours boolean, clone boolean, state "char",
                type smallint, plain boolean, arguments text[])
@@ -199,14 +181,19 @@ COMMENT ON FUNCTION @extschema@.describe(regclass, name, name, name) IS
 
 CREATE FUNCTION @extschema@.contact_tables(s @extschema@.shape)
 RETURNS TABLE ("position" integer, table_name name, name text, relation oid, kind "char", persistence "char", owner oid,
-               row_security boolean, unique_key name[])
+               row_security boolean, unique_key name[], comment text, created boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT wanted.position, wanted.table_name, quote_ident(s.schema_name) || '.' || wanted.table_name,
-           c.oid, c.relkind, c.relpersistence, c.relowner, c.relrowsecurity, wanted.unique_key
-    FROM (VALUES (1, 'contact_preferences'::name, '{customer_id}'::name[]),
-                 (2, 'contact_methods', '{customer_id, method_type}'),
-                 (3, 'contact_history', NULL)) AS wanted(position, table_name, unique_key)
+           c.oid, c.relkind, c.relpersistence, c.relowner, c.relrowsecurity, wanted.unique_key, wanted.comment,
+           -- What attach created has its comment; whoever gives the table another takes it out of our hands.
+           obj_description(c.oid, 'pg_class') = wanted.comment IS TRUE
+    FROM (VALUES (1, 'contact_preferences'::name, '{customer_id}'::name[],
+                  'how each customer wants to be contacted'),
+                 (2, 'contact_methods', '{customer_id, method_type}',
+                  'the numbers each customer can be contacted at'),
+                 (3, 'contact_history', NULL,
+                  'when and how each customer was contacted')) AS wanted(position, table_name, unique_key, comment)
          LEFT JOIN pg_class c ON c.relnamespace = s.schema AND c.relname = wanted.table_name
     ORDER BY wanted.position
 $$;

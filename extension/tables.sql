@@ -9,34 +9,126 @@ AS $$
         SELECT string_agg(concat_ws(' ', E'\n   ', quote_ident(column_name), type, 'DEFAULT ' || default_value,
                                     constraints), ',' ORDER BY position) AS columns
         FROM @extschema@.contact_columns(s) WHERE table_name = contact_table
-    ), receiver(name) AS (
-        -- Default privileges of the role that creates the table may hand it to anybody.
-        SELECT DISTINCT quote_ident(role.rolname)
-        FROM pg_default_acl d CROSS JOIN LATERAL aclexplode(d.defaclacl) a JOIN pg_roles role ON role.oid = a.grantee
-        WHERE d.defaclobjtype = 'r' AND d.defaclnamespace IN (0, s.schema)
-          AND d.defaclrole = (SELECT oid FROM pg_roles WHERE rolname = current_user)
-          AND role.oid NOT IN (d.defaclrole, s.owner)
     )
     SELECT concat_ws(E'\n',
         -- Rows whose number changes stay where they are and their indexes untouched, if the page has room for both
         -- versions of all of them.
         format(E'CREATE %sTABLE %s (%s%s\n)%s;', CASE s.persistence WHEN 'u' THEN 'UNLOGGED ' ELSE '' END, t.name,
-               definition.columns, E',\n    UNIQUE (' || array_to_string(t.unique_key, ', ') || ')', storage.options),
-        format('REVOKE ALL ON TABLE %s FROM %s;', t.name,
-               concat_ws(', ', 'PUBLIC', (SELECT string_agg(name, ', ' ORDER BY name) FROM receiver))),
+               definition.columns, E',\n    UNIQUE (' || array_to_string(t.unique_key, ', ') || ')',
+               CASE t.table_name WHEN 'contact_methods' THEN ' WITH (fillfactor = 50)' END),
+        format('REVOKE ALL ON TABLE %s FROM %s;', t.name, @extschema@.receivers(s, 'r')),
         CASE WHEN t.table_name = 'contact_history'
              THEN format('CREATE INDEX ON %s (customer_id, "timestamp");', t.name) END,
         (SELECT format('ALTER TABLE %s OWNER TO %I;', t.name, rolname)
          FROM pg_roles WHERE oid = s.owner AND rolname <> current_user),
-        format('COMMENT ON TABLE %s IS %L;', t.name, storage.comment))
+        format('COMMENT ON TABLE %s IS %L;', t.name, t.comment))
     FROM definition, @extschema@.contact_tables(s) t
-         JOIN (VALUES ('contact_preferences', '', 'how each customer wants to be contacted'),
-                      ('contact_methods', ' WITH (fillfactor = 50)', 'the numbers each customer can be contacted at'),
-                      ('contact_history', '', 'when and how each customer was contacted'))
-              AS storage(table_name, options, comment) ON storage.table_name = t.table_name
     WHERE t.table_name = contact_table
 $$;
 COMMENT ON FUNCTION @extschema@.creation(@extschema@.shape, name) IS 'the SQL that creates a contact table';
+
+CREATE FUNCTION @extschema@.type_users(relation oid, attnum smallint) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT string_agg(DISTINCT coalesce(v.ev_class::regclass::text, pg_describe_object(d.classid, d.objid, d.objsubid)),
+                      ', ')
+    FROM pg_depend d LEFT JOIN pg_rewrite v ON d.classid = 'pg_rewrite'::regclass AND v.oid = d.objid
+    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = relation AND d.refobjsubid = attnum
+      AND (d.classid IN ('pg_rewrite'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass)
+           OR EXISTS (SELECT FROM pg_attrdef e
+                      WHERE d.classid = 'pg_attrdef'::regclass AND e.oid = d.objid AND e.adnum <> attnum))
+$$;
+COMMENT ON FUNCTION @extschema@.type_users(oid, smallint) IS
+    'what keeps a column''s type from being changed, null where nothing does';
+
+CREATE FUNCTION @extschema@.is_plain(expression pg_node_tree) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    -- Every node is one of those that compute from their arguments alone, and every function is immutable and
+    -- pg_catalog's: evaluating it runs nobody's code.
+    SELECT NOT EXISTS (
+               SELECT FROM regexp_matches(expression::text, '{([A-Z]+)', 'g') AS node
+               WHERE node[1] <> ALL ('{VAR,CONST,OPEXPR,SCALARARRAYOPEXPR,BOOLEXPR,FUNCEXPR,RELABELTYPE,'
+                                     'ARRAYEXPR,ARRAYCOERCEEXPR,CASEEXPR,CASEWHEN,CASETESTEXPR,COALESCEEXPR,NULLTEST,'
+                                     'BOOLEANTEST,DISTINCTEXPR,NULLIFEXPR,COLLATEEXPR,COERCETODOMAINVALUE}'::text[]))
+       AND NOT EXISTS (
+               SELECT FROM regexp_matches(expression::text,
+                                          ':(?:(?:op)?funcid |(?:hash|neg)funcid (?!0))(\d+)', 'g') AS call
+                    LEFT JOIN pg_proc f ON f.oid = call[1]::oid
+               WHERE (f.pronamespace = 'pg_catalog'::regnamespace AND f.provolatile = 'i') IS NOT TRUE)
+$$;
+COMMENT ON FUNCTION @extschema@.is_plain(pg_node_tree) IS
+    'whether an expression can be evaluated without running code of others';
+
+CREATE FUNCTION @extschema@.refusals(relation oid, attnum smallint, wanted text[])
+RETURNS TABLE (by_type boolean, conname name, expression text, refused text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+DECLARE
+    own record;
+    rule record;
+BEGIN
+    SELECT a.attname, c.relname, a.atttypid, base.width, t.typtype, t.typcategory, t.oid AS base_oid,
+           format_type(t.oid, NULL) AS base_type
+    INTO own
+    FROM pg_attribute a
+         JOIN pg_class c ON c.oid = a.attrelid
+         CROSS JOIN LATERAL @extschema@.base_type(a.atttypid, a.atttypmod) AS base
+         JOIN pg_type t ON t.oid = base.type
+    WHERE a.attrelid = refusals.relation AND a.attnum = refusals.attnum;
+
+    -- The type: its length, an enum's labels.
+    SELECT true, string_agg(value, ', ' ORDER BY place) INTO by_type, refused
+    FROM unnest(wanted) WITH ORDINALITY AS w(value, place)
+    WHERE CASE WHEN own.typtype = 'e'
+               THEN NOT EXISTS (SELECT FROM pg_enum e WHERE e.enumtypid = own.base_oid AND e.enumlabel = value)
+               WHEN own.typcategory = 'S' THEN length(value) > own.width
+               ELSE true END;
+    IF refused IS NOT NULL THEN
+        RETURN NEXT;
+        RETURN;
+    END IF;
+    -- What a type of somebody's own makes of a text is not tried.
+    IF own.typtype = 'b' AND own.base_oid >= 16384 THEN
+        RETURN;
+    END IF;
+
+    -- The constraints on it alone, and its domains': those that a NULL passes with are passed.
+    FOR rule IN
+        WITH RECURSIVE domain(type) AS (
+            SELECT own.atttypid
+            UNION
+            SELECT t.typbasetype FROM domain JOIN pg_type t ON t.oid = domain.type WHERE t.typtype = 'd'
+        )
+        SELECT k.contypid <> 0 AS of_type, k.conname, pg_get_expr(k.conbin, k.conrelid) AS expression
+        FROM pg_constraint k
+        WHERE k.contype = 'c' AND @extschema@.is_plain(k.conbin)
+          AND (k.conrelid = refusals.relation AND k.conkey = ARRAY[refusals.attnum] AND k.coninhcount = 0
+               OR k.conrelid = 0 AND k.contypid IN (SELECT type FROM domain))
+        ORDER BY k.contypid = 0, k.conname
+    LOOP
+        BEGIN
+            EXECUTE format('SELECT string_agg(given.wanted, '', '' ORDER BY given.place)'
+                           ' FROM unnest($1) WITH ORDINALITY AS given(wanted, place)'
+                           ' CROSS JOIN LATERAL (SELECT given.wanted::%s) AS %I(%I) WHERE NOT (%s)',
+                           own.base_type, own.relname,
+                           CASE WHEN rule.of_type THEN 'value' ELSE own.attname END, rule.expression)
+            INTO refused USING wanted;
+        EXCEPTION WHEN data_exception THEN
+            refused := array_to_string(wanted, ', ');
+        END;
+        IF refused IS NOT NULL THEN
+            by_type := rule.of_type;
+            conname := rule.conname;
+            expression := rule.expression;
+            RETURN NEXT;
+            EXIT WHEN by_type;      -- another type takes all its constraints away
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.refusals(oid, smallint, text[]) IS
+    'by what a column refuses some of the values it must be able to have: its type, or a constraint on it alone';
 
 CREATE FUNCTION @extschema@.check_tables(s @extschema@.shape)
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
@@ -53,7 +145,7 @@ AS $$
         FROM contact JOIN pg_attribute a ON a.attrelid = contact.relation AND a.attnum > 0 AND NOT a.attisdropped
         WHERE contact.usable
     ), wanted AS MATERIALIZED (
-        SELECT contact.position AS table_position, contact.name, contact.relation, contact.filled,
+        SELECT contact.position AS table_position, contact.name, contact.relation, contact.kind, contact.filled,
                w.table_name, w.position, w.column_name, w.type, w.default_value, w.constraints, w.needed,
                p.attnum, p.atttypid, p.atttypmod, p.has_default
         FROM contact JOIN @extschema@.contact_columns(s) w USING (table_name)
@@ -62,24 +154,27 @@ AS $$
     ), unique_key AS MATERIALIZED (
         SELECT contact.position AS table_position, contact.table_name, contact.name, contact.relation,
                array_to_string(contact.unique_key, ', ') AS columns,
-               EXISTS (
-                   SELECT FROM pg_index i
-                   WHERE i.indrelid = contact.relation AND i.indisunique AND i.indisvalid
-                     AND i.indpred IS NULL AND i.indexprs IS NULL
-                     AND ARRAY(SELECT a.attname FROM pg_attribute a
-                               WHERE a.attrelid = i.indrelid
-                                 AND a.attnum = ANY ((i.indkey::smallint[])[0:i.indnkeyatts - 1]) ORDER BY 1)
-                         = contact.unique_key) AS exists,
-               NOT EXISTS (SELECT FROM unnest(contact.unique_key) AS needed(column_name)
-                           WHERE NOT EXISTS (SELECT FROM present p WHERE p.table_name = contact.table_name
-                                                                   AND p.column_name = needed.column_name)) AS possible
+               @extschema@.has_unique_key(contact.relation, contact.unique_key) AS exists,
+               -- Its columns must hold the partition key.
+               EXISTS (SELECT FROM pg_partitioned_table p CROSS JOIN unnest(p.partattrs::smallint[]) AS key(attnum)
+                       WHERE p.partrelid = contact.relation
+                         AND NOT EXISTS (SELECT FROM pg_attribute a
+                                         WHERE a.attrelid = p.partrelid AND a.attnum = key.attnum
+                                           AND a.attname = ANY (contact.unique_key))) AS partitioned
         FROM contact WHERE contact.usable AND contact.unique_key IS NOT NULL
+    ), written AS (
+        SELECT position, name, relation FROM contact WHERE usable
+        UNION ALL
+        SELECT 4, format('%I.%I', s.schema_name, c.relname), c.oid
+        FROM pg_class c
+        WHERE c.relnamespace = s.schema AND c.relname = 'contact_quarantine' AND c.relkind IN ('r', 'p')
+          AND c.relowner = s.owner
     ), code AS (
         -- What others may have put there, to run with the owner's rights when the table is written: triggers, for who
         -- has TRIGGER; and anything at all in a table that a role made who has not these rights.
         SELECT contact.position AS table_position, contact.name, format('trigger %I', t.tgname) AS description
-        FROM contact JOIN pg_trigger t ON t.tgrelid = contact.relation AND NOT t.tgisinternal
-        WHERE contact.usable AND @extschema@.runs_foreign_code(contact.relation, t.tgname, s.owner)
+        FROM written AS contact JOIN pg_trigger t ON t.tgrelid = contact.relation AND NOT t.tgisinternal
+        WHERE @extschema@.runs_foreign_code(contact.relation, t.tgname, s.owner)
         UNION ALL
         SELECT contact.position, contact.name, planted.description
         FROM contact
@@ -92,9 +187,10 @@ AS $$
                  FROM pg_constraint k
                  WHERE k.conrelid = contact.relation AND NOT @extschema@.is_computation(k.conbin)
                  UNION ALL
+                 -- Whose a type is decides what its values are cast to.
                  SELECT format('type %s of column %I', a.atttypid::regtype, a.attname)
                  FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-                 WHERE a.attrelid = contact.relation AND NOT a.attisdropped AND t.typtype = 'd'
+                 WHERE a.attrelid = contact.relation AND NOT a.attisdropped
                    AND NOT pg_has_role(t.typowner, s.owner, 'USAGE')
                  UNION ALL
                  SELECT format('index %s', i.indexrelid::regclass)
@@ -148,8 +244,10 @@ AS $$
                       concat_ws(' ', quote_ident(column_name), type, 'DEFAULT ' || default_value,
                                 -- Where there are rows, a column without a default is null in them.
                                 CASE WHEN constraints = 'PRIMARY KEY'
-                                     THEN CASE WHEN EXISTS (SELECT FROM pg_index i
-                                                            WHERE i.indrelid = relation AND i.indisprimary)
+                                     -- a partitioned table's would have to hold its partition key
+                                     THEN CASE WHEN kind = 'p'
+                                                    OR EXISTS (SELECT FROM pg_index i
+                                                               WHERE i.indrelid = relation AND i.indisprimary)
                                                THEN 'NOT NULL' ELSE constraints END
                                      WHEN filled THEN regexp_replace(constraints, '^NOT NULL ?', '')
                                      ELSE constraints END))
@@ -197,59 +295,86 @@ AS $$
                               AND (copied.width IS NULL OR copied.width > own.width)) AS narrow
                  FROM @extschema@.base_type(atttypid, atttypmod) AS own
                       JOIN pg_type t ON t.oid = own.type) AS comparison
-             CROSS JOIN LATERAL (
-                 SELECT string_agg(DISTINCT coalesce(v.ev_class::regclass::text,
-                                                     pg_describe_object(d.classid, d.objid, d.objsubid)),
-                                   ', ') AS used_by
-                 FROM pg_depend d LEFT JOIN pg_rewrite v ON d.classid = 'pg_rewrite'::regclass AND v.oid = d.objid
-                 WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = relation AND d.refobjsubid = attnum
-                   AND (d.classid IN ('pg_rewrite'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass)
-                        OR EXISTS (SELECT FROM pg_attrdef e WHERE d.classid = 'pg_attrdef'::regclass AND e.oid = d.objid
-                                                            AND e.adnum <> attnum))) AS dependents
+             CROSS JOIN LATERAL @extschema@.type_users(relation, attnum) AS dependents(used_by)
         WHERE column_name = 'phone_number' AND attnum IS NOT NULL
 
         UNION ALL
-        SELECT 8, table_position, 0, 'unique_key', format('%s (%s)', name, columns),
-               CASE WHEN u.exists THEN 'ok' WHEN duplicates THEN 'blocked' ELSE 'fix' END,
-               CASE WHEN duplicates THEN 'the unique constraint is missing, and there are rows that it forbids'
-                    WHEN NOT u.exists THEN 'the unique constraint is missing' END,
+        SELECT 8, table_position, position, 'method_type', format('%s.%I', name, column_name),
+               CASE WHEN refused IS NULL THEN 'ok'
+                    WHEN by_type AND (NOT textual OR used_by IS NOT NULL) THEN 'blocked' ELSE 'fix' END,
+               CASE WHEN by_type IS FALSE THEN format('constraint %I refuses %s', conname, refused)
+                    WHEN by_type THEN
+                        format('its type %s has no room for %s', format_type(atttypid, atttypmod), refused)
+                        || CASE WHEN NOT textual THEN ': make it another type, or add the values to this'
+                                ELSE coalesce('; drop first what depends on its type: ' || used_by, '') END END,
+               CASE WHEN by_type THEN format('ALTER TABLE %s ALTER COLUMN %I TYPE character varying(20);',
+                                             name, column_name)
+                    -- What was good stays good. Rows that are there need no check: the old constraint saw them.
+                    WHEN conname IS NOT NULL THEN format(E'ALTER TABLE %s DROP CONSTRAINT %I,\n'
+                                '    ADD CONSTRAINT %2$I\n'
+                                '    CHECK (%I IN (''whatsapp'', ''sms'', ''phone_call'') OR %s)%s;',
+                                name, conname, column_name, expression,
+                                CASE WHEN filled THEN ' NOT VALID' ELSE '' END) END
+        FROM wanted
+             CROSS JOIN LATERAL (SELECT t.typcategory = 'S' AS textual
+                                 FROM @extschema@.base_type(atttypid, atttypmod) AS own
+                                      JOIN pg_type t ON t.oid = own.type) AS comparison
+             CROSS JOIN LATERAL @extschema@.type_users(relation, attnum) AS dependents(used_by)
+             LEFT JOIN LATERAL @extschema@.refusals(relation, attnum, '{whatsapp,sms,phone_call}') AS refusal ON true
+        WHERE (table_name, column_name) = ('contact_methods', 'method_type') AND attnum IS NOT NULL
+
+        UNION ALL
+        SELECT 9, table_position, 0, 'unique_key', format('%s (%s)', name, columns),
+               CASE WHEN u.exists THEN 'ok' WHEN u.partitioned THEN 'blocked' ELSE 'fix' END,
+               CASE WHEN NOT u.exists THEN 'the unique constraint is missing'
+                   || CASE WHEN u.partitioned THEN ', and the table is partitioned by something else' ELSE '' END END,
                format('ALTER TABLE %s ADD UNIQUE (%s);', name, columns)
         FROM unique_key u
-             CROSS JOIN LATERAL (SELECT CASE WHEN NOT u.exists AND u.possible
-                                             THEN @extschema@.holds_duplicates(u.relation, u.columns)
-                                             ELSE false END) AS search(duplicates)
 
         UNION ALL
         -- Existing tables have one of their own, as a rule.
-        SELECT 9, position, 0, 'touch_trigger', name,
+        SELECT 10, position, 0, 'touch_trigger', name,
                CASE WHEN touched THEN 'ok' ELSE 'fix' END,
-               CASE WHEN NOT touched THEN 'no trigger keeps updated_at' END,
-               format(E'CREATE TRIGGER touch_updated_at BEFORE UPDATE ON %s\n'
-                      '    FOR EACH ROW EXECUTE FUNCTION @extschema@.touch_updated_at();', name)
+               CASE WHEN touched THEN NULL WHEN asleep IS NOT NULL THEN 'the trigger that keeps updated_at is disabled'
+                    ELSE 'no trigger keeps updated_at' END,
+               CASE WHEN asleep IS NOT NULL THEN format('ALTER TABLE %s ENABLE TRIGGER %I;', name, asleep)
+                    ELSE format(E'CREATE TRIGGER touch_updated_at BEFORE UPDATE ON %s\n'
+                                '    FOR EACH ROW EXECUTE FUNCTION @extschema@.touch_updated_at();', name) END
         FROM contact
              CROSS JOIN LATERAL (
-                 SELECT EXISTS (SELECT FROM pg_trigger t        -- row, before, update
-                                WHERE t.tgrelid = contact.relation AND t.tgtype & 19 = 19
-                                  AND (NOT t.tgisinternal OR t.tgparentid <> 0))) AS keeper(touched)
+                 -- Row, before, update. A trigger of somebody else's is his to disable.
+                 SELECT count(*) FILTER (WHERE t.tgenabled IN ('O', 'A') OR NOT ours) > 0 AS touched,
+                        min(t.tgname::text) FILTER (WHERE ours) AS asleep
+                 FROM pg_trigger t CROSS JOIN LATERAL @extschema@.is_ours(t.tgfoid) AS mine(ours)
+                 WHERE t.tgrelid = contact.relation AND t.tgtype & 19 = 19
+                   AND (NOT t.tgisinternal OR t.tgparentid <> 0)) AS keeper
         WHERE table_name <> 'contact_history' AND (relation IS NULL OR usable)
 
         UNION ALL
-        -- Who may read or write customers may do the same with contact data; no grant options, nothing else.
-        SELECT 10, position, 0, 'grants', name, 'fix', 'the table is to be granted to whom ' || s.name || ' is',
-               (SELECT string_agg(format('GRANT %s ON TABLE %s TO %s;', privileges, name, grantee),
-                                  E'\n' ORDER BY grantee)
-                FROM (SELECT coalesce(quote_ident(role.rolname), 'PUBLIC') AS grantee,
-                             string_agg(DISTINCT a.privilege_type, ', ') AS privileges
-                      FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
-                           LEFT JOIN pg_roles role ON role.oid = a.grantee
-                      WHERE c.oid = s.customers AND a.grantee <> s.owner
-                        AND a.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
-                      GROUP BY role.rolname) AS granted)
-        FROM contact WHERE relation IS NULL
+        -- Who may read or write customers may do the same with contact data, in a table that attach creates or created;
+        -- no grant options, nothing else.
+        SELECT 11, position, 0, 'grants', name, CASE WHEN missing IS NULL THEN 'ok' ELSE 'fix' END,
+               CASE WHEN missing IS NULL THEN NULL
+                    WHEN relation IS NULL THEN format('the table is to be granted to whom %s is', s.name)
+                    ELSE format('whoever has rights on %s is to have them here', s.name) END, missing
+        FROM contact
+             LEFT JOIN pg_class created_table ON created_table.oid = contact.relation
+             CROSS JOIN LATERAL (
+                 SELECT string_agg(format('GRANT %s ON TABLE %s TO %s;', privileges, name, grantee), E'\n'
+                                   ORDER BY grantee) AS missing
+                 FROM (SELECT coalesce(quote_ident(role.rolname), 'PUBLIC') AS grantee,
+                              string_agg(DISTINCT a.privilege_type, ', ') AS privileges
+                       FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
+                            LEFT JOIN pg_roles role ON role.oid = a.grantee
+                       WHERE c.oid = s.customers AND a.grantee <> s.owner
+                         AND a.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+                         AND NOT EXISTS (SELECT FROM aclexplode(created_table.relacl) b
+                                         WHERE (b.grantee, b.privilege_type) = (a.grantee, a.privilege_type))
+                       GROUP BY role.rolname) AS granted) AS granting
+        WHERE relation IS NULL AND missing IS NOT NULL OR usable AND created
     )
     SELECT check_name, object, status, problem, CASE WHEN status IN ('fix', 'advice') THEN fix END
     FROM finding
-    WHERE check_name <> 'grants' OR fix IS NOT NULL
     ORDER BY step, table_position, position, problem
 $$;
 COMMENT ON FUNCTION @extschema@.check_tables(@extschema@.shape) IS 'what verify says of the contact tables';

@@ -96,6 +96,7 @@ AS $$
                     WHEN e.kept_name IS NULL THEN
                         'the trigger has another time, level, event, condition or other columns than it must have'
                     WHEN e.drops IS NOT NULL THEN 'there is more than one trigger of this kind'
+                    WHEN e.state = 'R' THEN 'the trigger fires for replicated rows only'
                     WHEN e.state NOT IN ('O', 'A') THEN 'the trigger is disabled' END,
                concat(e.drops,
                       CASE WHEN e.kept_name IS NULL THEN
@@ -109,7 +110,9 @@ AS $$
         UNION ALL
         -- Clones follow their parent, unless somebody has set one by hand.
         SELECT 5, p.table_name, p.name, 'trigger', format('trigger %I on %s', p.name, p.table_name), 'fix',
-               'the trigger is disabled', format('ALTER TABLE %s ENABLE TRIGGER %I;', p.table_name, p.name)
+               CASE p.state WHEN 'R' THEN 'the trigger fires for replicated rows only'
+                            ELSE 'the trigger is disabled' END,
+               format('ALTER TABLE %s ENABLE TRIGGER %I;', p.table_name, p.name)
         FROM present p
              JOIN pg_trigger clone ON clone.oid = p.trigger
         WHERE p.clone AND p.state NOT IN ('O', 'A') AND p.ours

@@ -27,6 +27,7 @@ BEGIN
     END IF;
 
     -- Locks last until the transaction ends: the contact tables come first, what locks customers comes last.
+    RETURN QUERY SELECT * FROM @extschema@.check_quarantine(s);
     RETURN QUERY SELECT * FROM @extschema@.check_tables(s);
     RETURN QUERY SELECT * FROM @extschema@.check_policies(s, rls);
     RETURN QUERY SELECT * FROM @extschema@.check_foreign_keys(s);

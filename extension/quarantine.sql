@@ -1,0 +1,245 @@
+
+-- contact_quarantine: rows that cannot stay move there, whole; none is ever deleted.
+--
+-- The table stands beside the contact tables it takes rows from and belongs to the owner of customers. It is created
+-- when there is a row to move. Which rows cannot stay: those of contact_methods and contact_preferences without
+-- customer_id, those of a customer that is not there, and all but one of those that a unique constraint would forbid.
+
+CREATE FUNCTION @extschema@.receivers(s @extschema@.shape, kind "char") RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    -- Default privileges of the role that creates an object may hand it to anybody.
+    SELECT concat_ws(', ', 'PUBLIC', string_agg(DISTINCT quote_ident(role.rolname), ', '))
+    FROM pg_default_acl d CROSS JOIN LATERAL aclexplode(d.defaclacl) a JOIN pg_roles role ON role.oid = a.grantee
+    WHERE d.defaclobjtype = kind AND d.defaclnamespace IN (0, s.schema)
+      AND d.defaclrole = (SELECT oid FROM pg_roles WHERE rolname = current_user)
+      AND role.oid NOT IN (d.defaclrole, s.owner)
+$$;
+COMMENT ON FUNCTION @extschema@.receivers(@extschema@.shape, "char") IS
+    'to whom default privileges hand what is created beside a customers table (r: tables, S: sequences), as SQL';
+
+CREATE FUNCTION @extschema@.quarantine_creation(s @extschema@.shape) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT concat_ws(E'\n',
+        format($sql$CREATE TABLE %1$I.contact_quarantine (
+    id bigint GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME %1$I.contact_quarantine_id_seq) PRIMARY KEY,
+    source_table pg_catalog.text NOT NULL,
+    reason pg_catalog.text NOT NULL,
+    quarantined_at timestamp with time zone NOT NULL DEFAULT pg_catalog.now(),
+    customer pg_catalog.text,
+    row_data pg_catalog.jsonb NOT NULL
+);
+REVOKE ALL ON TABLE %1$I.contact_quarantine FROM %2$s;
+REVOKE ALL ON SEQUENCE %1$I.contact_quarantine_id_seq FROM %3$s;
+ALTER TABLE %1$I.contact_quarantine ENABLE ROW LEVEL SECURITY;$sql$,
+               s.schema_name, @extschema@.receivers(s, 'r'), @extschema@.receivers(s, 'S')),
+        (SELECT format('ALTER TABLE %I.contact_quarantine OWNER TO %I;', s.schema_name, rolname)
+         FROM pg_roles WHERE oid = s.owner AND rolname <> current_user),
+        format('COMMENT ON TABLE %I.contact_quarantine IS %L;', s.schema_name,
+               'rows of contact tables that could not stay there, whole, with the reason'))
+$$;
+COMMENT ON FUNCTION @extschema@.quarantine_creation(@extschema@.shape) IS 'the SQL that creates contact_quarantine';
+
+CREATE FUNCTION @extschema@.has_unique_key(relation oid, columns name[]) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    -- An index is as good as a constraint: a DBA may have made it with CREATE UNIQUE INDEX CONCURRENTLY.
+    SELECT EXISTS (
+        SELECT FROM pg_index i
+        WHERE i.indrelid = relation AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+          AND ARRAY(SELECT a.attname FROM pg_attribute a
+                    WHERE a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::smallint[])[0:i.indnkeyatts - 1])
+                    ORDER BY 1) = columns)
+$$;
+COMMENT ON FUNCTION @extschema@.has_unique_key(oid, name[]) IS
+    'whether a unique index covers exactly these columns (in alphabetical order) in all rows';
+
+CREATE FUNCTION @extschema@.count_rows(relation oid, query text) RETURNS bigint
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off
+AS $$
+DECLARE
+    answer bigint;
+    -- As in holds_rows: no policy runs with the caller's rights, and none hides a customer or a row.
+BEGIN
+    IF has_table_privilege(relation, 'SELECT') THEN
+        EXECUTE query INTO answer;
+    END IF;
+    RETURN answer;
+EXCEPTION WHEN insufficient_privilege THEN
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.count_rows(oid, text) IS
+    'what a query on a contact table counts, null where the caller may not read all of it';
+
+CREATE FUNCTION @extschema@.misplaced(s @extschema@.shape)
+RETURNS TABLE ("position" integer, name text, relation oid, reason text, rows bigint, fix text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+    WITH contact AS MATERIALIZED (
+        SELECT t.position, t.table_name, t.name, t.relation, t.unique_key, customer_id.attnotnull AS never_null,
+               own.type = referred.type AS comparable,
+               (SELECT array_agg(a.attname) FROM pg_attribute a
+                WHERE a.attrelid = t.relation AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
+               -- Neither a key nor a unique constraint of an inheritance parent is about its children's rows.
+               CASE WHEN t.kind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = t.relation)
+                    THEN 'ONLY ' ELSE '' END || t.name AS source,
+               EXISTS (SELECT FROM pg_constraint k
+                       WHERE k.conrelid = t.relation AND k.contype = 'f' AND k.convalidated
+                         AND k.conkey = ARRAY[customer_id.attnum]
+                         AND k.confrelid = s.customers AND k.confkey = ARRAY[s.id]) AS refers
+        FROM @extschema@.contact_tables(s) t
+             JOIN pg_attribute customer_id ON customer_id.attrelid = t.relation AND customer_id.attname = 'customer_id'
+             JOIN pg_attribute id ON id.attrelid = s.customers AND id.attnum = s.id
+             CROSS JOIN LATERAL @extschema@.base_type(customer_id.atttypid, customer_id.atttypmod) AS own
+             CROSS JOIN LATERAL @extschema@.base_type(id.atttypid, id.atttypmod) AS referred
+        WHERE t.kind IN ('r', 'p')
+    ), present_number AS (
+        -- For each kind of method: whether the row has the number that the customer has now.
+        SELECT string_agg(format(
+                   E'\n'
+                   '                   WHEN kept.method_type::pg_catalog.text OPERATOR(pg_catalog.=) ANY (%L)\n'
+                   '                   THEN EXISTS (SELECT FROM %s AS customer\n'
+                   '                                WHERE customer.%I %s kept.customer_id\n'
+                   '                                  AND @extschema@.number(customer.%I::pg_catalog.text)\n'
+                   '                                      OPERATOR(pg_catalog.=)\n'
+                   '                                      @extschema@.number(kept.phone_number::pg_catalog.text))',
+                   methods, s.name, s.id_column, s.id_equality, column_name), '' ORDER BY methods) AS cases
+        FROM (VALUES ('{sms,phone_call}', s.phone_column, s.phone),
+                     ('{whatsapp}', s.whatsapp_column, s.whatsapp)) AS number(methods, column_name, attnum)
+        WHERE attnum IS NOT NULL
+    ), wrong AS (
+        SELECT contact.*, 1 AS step, 'customer_id is null' AS reason, NULL AS ranking,
+               'moved.customer_id IS NULL' AS condition,
+               format('SELECT count(*) FROM %s WHERE customer_id IS NULL', source) AS counting
+        FROM contact WHERE table_name <> 'contact_history' AND NOT never_null
+
+        UNION ALL
+        SELECT contact.*, 2, 'no such customer', NULL, condition,
+               format('SELECT count(*) FROM %s AS moved WHERE %s', source, condition)
+        FROM contact
+             CROSS JOIN LATERAL format(
+                 E'moved.customer_id IS NOT NULL\n'
+                 '      AND NOT EXISTS (SELECT FROM %s AS customer\n'
+                 '                      WHERE customer.%I %s moved.customer_id)',
+                 s.name, s.id_column, s.id_equality) AS condition
+        WHERE comparable AND NOT refers
+
+        UNION ALL
+        SELECT contact.*, 3, 'duplicate',
+               -- Of a large table few rows are to be ranked.
+               format(E'repeated AS (\n'
+                      '    SELECT kept.customer_id\n'
+                      '    FROM %3$s AS kept\n'
+                      '    WHERE kept.%4$s\n'
+                      '    GROUP BY kept.%1$s\n'
+                      '    HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1\n'
+                      '), ranked AS (\n'
+                      '    SELECT kept.tableoid AS part, kept.ctid AS place,\n'
+                      '           pg_catalog.row_number() OVER (\n'
+                      '               PARTITION BY kept.%1$s\n'
+                      '               ORDER BY %2$s) AS rank\n'
+                      '    FROM %3$s AS kept\n'
+                      '    WHERE kept.%4$s\n'
+                      '      AND EXISTS (SELECT FROM repeated WHERE repeated.customer_id %5$s kept.customer_id)\n'
+                      '), ',
+                      array_to_string(unique_key, ', kept.'),
+                      concat_ws(E',\n                   ',
+                          CASE WHEN table_name = 'contact_methods' AND 'phone_number' = ANY (columns)
+                               THEN (SELECT format(E'CASE%s\n                   ELSE false END DESC', cases)
+                                     FROM present_number WHERE cases IS NOT NULL) END,
+                          CASE WHEN 'updated_at' = ANY (columns) THEN 'kept.updated_at DESC NULLS LAST' END,
+                          CASE WHEN 'created_at' = ANY (columns) THEN 'kept.created_at DESC NULLS LAST' END,
+                          'kept.tableoid, kept.ctid DESC'),
+                      source, array_to_string(unique_key, ' IS NOT NULL AND kept.') || ' IS NOT NULL',
+                      s.id_equality),
+               E'moved.tableoid OPERATOR(pg_catalog.=) ranked.part\n'
+               '      AND moved.ctid OPERATOR(pg_catalog.=) ranked.place AND ranked.rank OPERATOR(pg_catalog.>) 1',
+               format('SELECT coalesce(sum(rows - 1), 0) FROM (SELECT count(*) AS rows FROM %s WHERE %s IS NOT NULL '
+                      'GROUP BY %s HAVING count(*) > 1) AS repeated',
+                      source, array_to_string(unique_key, ' IS NOT NULL AND '), array_to_string(unique_key, ', '))
+        FROM contact
+        WHERE unique_key <@ columns AND comparable AND NOT @extschema@.has_unique_key(relation, unique_key)
+    )
+    SELECT wrong.position, wrong.name, wrong.relation, wrong.reason, found.rows,
+           format(E'WITH %sgone AS (\n'
+                  '    DELETE FROM %s AS moved%s\n'
+                  '    WHERE %s\n'
+                  '    RETURNING moved.customer_id, pg_catalog.to_jsonb(moved.*) AS row_data\n)\n'
+                  'INSERT INTO %I.contact_quarantine (source_table, reason, customer, row_data)\n'
+                  '    SELECT %L, %L, gone.customer_id, gone.row_data FROM gone;',
+                  wrong.ranking, wrong.source, CASE WHEN wrong.ranking IS NOT NULL THEN ' USING ranked' END,
+                  wrong.condition, s.schema_name, wrong.table_name, wrong.reason)
+    FROM wrong CROSS JOIN LATERAL @extschema@.count_rows(wrong.relation, wrong.counting) AS found(rows)
+    WHERE found.rows > 0
+    ORDER BY wrong.position, wrong.step
+$$;
+COMMENT ON FUNCTION @extschema@.misplaced(@extschema@.shape) IS
+    'the rows of contact tables that cannot stay, how many and why, with the SQL that moves them to contact_quarantine';
+
+CREATE FUNCTION @extschema@.check_quarantine(s @extschema@.shape)
+RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH misplaced AS MATERIALIZED (
+        SELECT * FROM @extschema@.misplaced(s)
+    ), quarantine AS MATERIALIZED (
+        SELECT format('%I.contact_quarantine', s.schema_name) AS name, c.oid AS relation, c.relowner = s.owner AS owned,
+               c.relrowsecurity AS row_security, c.relacl AS acl, EXISTS (SELECT FROM misplaced) AS needed,
+               c.relkind IN ('r', 'p')
+               AND (SELECT count(*) = 4 FROM pg_attribute a
+                    WHERE a.attrelid = c.oid AND NOT a.attisdropped
+                      AND (a.attname, a.atttypid) IN (('source_table', 'text'::regtype), ('reason', 'text'::regtype),
+                                                      ('customer', 'text'::regtype),
+                                                      ('row_data', 'jsonb'::regtype))) AS usable
+        FROM (VALUES (1)) AS one LEFT JOIN pg_class c ON c.relnamespace = s.schema AND c.relname = 'contact_quarantine'
+    ), finding AS (
+        SELECT 1 AS step, 0 AS position, 'quarantine' AS check_name, name AS object,
+               CASE WHEN NOT needed AND (relation IS NULL OR NOT owned OR NOT usable) THEN 'ok'
+                    WHEN relation IS NULL THEN CASE WHEN makers IS NULL THEN 'fix' ELSE 'blocked' END
+                    WHEN NOT usable OR NOT owned THEN 'blocked'
+                    WHEN NOT row_security THEN 'fix'
+                    ELSE 'ok' END AS status,
+               CASE WHEN NOT needed AND (relation IS NULL OR NOT owned OR NOT usable) THEN NULL
+                    WHEN relation IS NULL THEN 'there are rows to be moved to this table, and it is missing'
+                        || coalesce('; ' || makers || format(' may not create it: GRANT CREATE, USAGE ON SCHEMA %I TO ',
+                                                             s.schema_name) || makers, '')
+                    WHEN NOT usable THEN 'it is not the table that rows can be moved to: rename it or drop it'
+                    WHEN NOT owned THEN 'it does not belong to the owner of customers: rename it or drop it'
+                    WHEN NOT row_security THEN 'row security is off' END AS problem,
+               CASE WHEN relation IS NULL THEN @extschema@.quarantine_creation(s)
+                    ELSE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', name) END AS fix
+        FROM quarantine CROSS JOIN @extschema@.lacking_create(s) AS lacking(makers)
+
+        UNION ALL
+        SELECT 2, 0, 'quarantine', name, 'advice', format('%s has rights on it, and it holds contact data', role),
+               format('REVOKE ALL ON TABLE %s FROM %s;', name, role)
+        FROM quarantine
+             CROSS JOIN LATERAL (SELECT DISTINCT coalesce(quote_ident(rolname), 'PUBLIC') AS role
+                                 FROM aclexplode(acl) a LEFT JOIN pg_roles ON pg_roles.oid = a.grantee
+                                 WHERE a.grantee <> s.owner) AS granted
+        WHERE usable AND owned
+
+        UNION ALL
+        -- What a rule makes of a statement is anybody's guess.
+        SELECT 3, misplaced.position, 'misplaced_rows', misplaced.name,
+               CASE WHEN rules IS NULL THEN 'fix' ELSE 'blocked' END,
+               format('rows that cannot stay and move to contact_quarantine: %s (%s)', misplaced.rows, misplaced.reason)
+                   || coalesce('; drop first what would rewrite the statement: ' || rules, ''),
+               misplaced.fix
+        FROM misplaced CROSS JOIN quarantine
+             CROSS JOIN LATERAL (
+                 SELECT string_agg(format('rule %I on %s', r.rulename, r.ev_class::regclass), ', ' ORDER BY r.rulename)
+                 FROM pg_rewrite r WHERE r.ev_class IN (misplaced.relation, quarantine.relation)) AS found(rules)
+
+        UNION ALL
+        SELECT 3, t.position, 'misplaced_rows', t.name, 'ok', NULL, NULL
+        FROM @extschema@.contact_tables(s) t
+        WHERE t.kind IN ('r', 'p') AND NOT EXISTS (SELECT FROM misplaced WHERE misplaced.relation = t.relation)
+    )
+    SELECT check_name, object, status, problem, CASE WHEN status IN ('fix', 'advice') THEN fix END
+    FROM finding ORDER BY step, position
+$$;
+COMMENT ON FUNCTION @extschema@.check_quarantine(@extschema@.shape) IS
+    'what verify says of rows that cannot stay, and of the table they are moved to';
