@@ -15,7 +15,7 @@
 CREATE EXTENSION IF NOT EXISTS contact_sync;
 
 BEGIN;
-SET LOCAL lock_timeout = '5s';
+SET LOCAL lock_timeout = '500ms';
 SELECT * FROM contact_sync.disable(:'customers');
 COMMIT;
 

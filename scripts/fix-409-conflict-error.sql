@@ -19,7 +19,7 @@ CREATE EXTENSION IF NOT EXISTS contact_sync;
 SELECT check_name, object, status, problem, fix FROM contact_sync.verify(:'customers') WHERE status <> 'ok';
 
 BEGIN;
-SET LOCAL lock_timeout = '5s';
+SET LOCAL lock_timeout = '500ms';
 \echo 'What attach does:'
 SELECT check_name, object, fix FROM contact_sync.attach(:'customers');
 COMMIT;
