@@ -15,7 +15,7 @@ OBJS = $(SOURCES:.cpp=.o)
 
 # The install script is kept by subject, in the order in which the parts need each other.
 PARTS = head failures functions rights describe customers quarantine tables policies triggers advice verify attach \
-  switch
+  drift reconcile switch
 DATA_built = contact_sync--1.0.sql
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))

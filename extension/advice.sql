@@ -97,10 +97,19 @@ AS $$
         UNION ALL
         SELECT 9, 'enabled', 'contact_sync.enabled', 'the setting is off: the triggers do nothing', NULL
         WHERE current_setting('contact_sync.enabled', true) IN ('off', 'false', 'no', '0')
+
+        UNION ALL
+        -- Whether there is anything at all is soon told; contact_sync.drift looks at each customer. No SQL to mend it:
+        -- reconcile commits, so it cannot run among the others.
+        SELECT 10, 'contact_data', contact.name,
+               format('no customer has contact data yet: CALL contact_sync.reconcile(%L)', s.name), NULL
+        FROM contact
+        WHERE contact.table_name = 'contact_preferences'
+          AND @extschema@.holds_rows(s.customers) AND NOT @extschema@.holds_rows(contact.relation)
     ), checked(step, check_name) AS (VALUES
         (1, 'number_column'), (2, 'required_column'), (3, 'trigger_privilege'), (4, 'redundant_index'),
         (5, 'deferrable_constraint'), (6, 'unvalidated_constraint'), (7, 'reader'), (8, 'legacy_function'),
-        (9, 'enabled')
+        (9, 'enabled'), (10, 'contact_data')
     )
     SELECT check_name, coalesce(object, s.name), CASE WHEN object IS NULL THEN 'ok' ELSE 'advice' END, problem, fix
     FROM checked LEFT JOIN finding USING (step, check_name)

@@ -74,9 +74,32 @@ COMMENT ON FUNCTION @extschema@.disable(regclass) IS
 
 CREATE FUNCTION @extschema@.enable(customers regclass DEFAULT pg_catalog.to_regclass('customers'))
 RETURNS TABLE (table_name regclass, trigger_name name)
-LANGUAGE sql SET search_path = pg_catalog, pg_temp SET jit = off
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
-    SELECT * FROM @extschema@.switch(customers, 'ENABLE'::text)
+DECLARE
+    obstacles text;
+    drifted bigint;
+BEGIN
+    -- Counted before customers is locked. Where it cannot be told, the triggers are enabled all the same.
+    IF EXISTS (SELECT FROM @extschema@.switchable(customers)) THEN
+        obstacles := @extschema@.obstacles(
+            customers, @extschema@.describe(customers, NULL::name, NULL::name, NULL::name), false);
+        IF obstacles IS NOT NULL THEN
+            RAISE NOTICE 'how many customers of "%" drifted meanwhile cannot be told', customers
+                USING DETAIL = obstacles, HINT = 'contact_sync.verify shows what is wrong.';
+        ELSE
+            SELECT count(DISTINCT d.customer) INTO drifted
+            FROM @extschema@.drift(customers) d WHERE d.kind <> 'orphan';
+            IF drifted > 0 THEN
+                RAISE NOTICE 'customers of "%" whose contact data drifted meanwhile: %', customers, drifted
+                    USING HINT = format('CALL contact_sync.reconcile(%L) mends it; contact_sync.drift shows it.',
+                                        customers::text);
+            END IF;
+        END IF;
+    END IF;
+
+    RETURN QUERY SELECT * FROM @extschema@.switch(customers, 'ENABLE'::text);
+END
 $$;
 COMMENT ON FUNCTION @extschema@.enable(regclass) IS
     'enables the triggers that keep contact data, ours and legacy ones, and returns those it enabled';

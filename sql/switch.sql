@@ -59,7 +59,8 @@ CREATE TEMPORARY TABLE before AS SELECT * FROM states();
 SELECT * FROM contact_sync.detach('customers');
 SELECT * FROM states();
 SELECT * FROM contact_sync.detach('customers');
-SELECT polrelid::regclass, count(*) FROM pg_policy WHERE polname LIKE 'contact_sync%' GROUP BY 1 ORDER BY polrelid::regclass::text;
+SELECT polrelid::regclass, count(*) FROM pg_policy WHERE polname LIKE 'contact_sync%'
+    GROUP BY polrelid ORDER BY polrelid::regclass::text;
 SELECT count(*) FROM pg_constraint WHERE confrelid = 'customers'::regclass AND confdeltype = 'c' AND confupdtype = 'c';
 SELECT * FROM contact_sync.disable('customers');
 SELECT * FROM contact_sync.enable('customers');

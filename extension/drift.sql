@@ -1,0 +1,135 @@
+
+-- drift: every difference between customers and the contact tables, and what must be so that it can be told.
+
+CREATE FUNCTION @extschema@.obstacles(customers regclass, s @extschema@.shape, writing boolean) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH contact AS MATERIALIZED (
+        SELECT t.* FROM @extschema@.contact_tables(s) t WHERE t.table_name <> 'contact_history'
+    ), found(step, object, problem) AS (
+        SELECT 1, c.object, c.problem
+        FROM @extschema@.check_customers(customers, s) c
+        WHERE c.status = 'blocked'
+          AND (c.check_name IN ('customers_table', 'customers_key', 'number_columns')
+               OR writing AND c.check_name = 'customers_owner')
+
+        UNION ALL
+        -- Another owner's table is not read either: a cast of a type of its own would run with the caller's rights.
+        SELECT 2, c.object, c.problem
+        FROM @extschema@.check_tables(s) c
+        WHERE c.status IN ('fix', 'blocked') AND EXISTS (SELECT FROM contact WHERE starts_with(c.object, contact.name))
+          AND (c.check_name IN ('contact_table', 'contact_owner', 'customer_id_type')
+               OR c.check_name = 'contact_column' AND EXISTS (
+                   SELECT FROM contact JOIN @extschema@.contact_columns(s) w USING (table_name)
+                   WHERE w.needed AND c.object = format('%s.%I', contact.name, w.column_name))
+               OR writing AND c.check_name IN ('foreign_code', 'unique_key'))
+
+        UNION ALL
+        SELECT 2, format('%s.%I', contact.name, a.attname), 'a number is text, and this column is not'
+        FROM contact JOIN pg_attribute a ON a.attrelid = contact.relation AND a.attname = 'phone_number'
+             CROSS JOIN LATERAL @extschema@.base_type(a.atttypid, a.atttypmod) AS base
+             JOIN pg_type t ON t.oid = base.type AND t.typcategory <> 'S'
+
+        UNION ALL
+        -- What policies hide would be taken for missing.
+        SELECT 3, t.name,
+               format('row-level security would hide rows of it from %I: call this as its owner', current_user)
+        FROM (SELECT s.customers, s.name
+              UNION ALL
+              SELECT contact.relation, contact.name FROM contact) AS t(relation, name)
+        WHERE t.relation IS NOT NULL AND row_security_active(t.relation)
+    )
+    SELECT string_agg(format('%s: %s', object, problem), E'\n' ORDER BY step, object, problem) FROM found
+$$;
+COMMENT ON FUNCTION @extschema@.obstacles(regclass, @extschema@.shape, boolean) IS
+    'why contact data cannot be compared with its customers (or be written), one line each; null where it can';
+
+CREATE FUNCTION @extschema@.require(
+    customers regclass, id_column name, phone_column name, whatsapp_column name, writing boolean)
+RETURNS @extschema@.shape
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+DECLARE
+    s @extschema@.shape := @extschema@.describe(customers, id_column, phone_column, whatsapp_column);
+    found text := @extschema@.obstacles(customers, s, writing);
+BEGIN
+    IF found IS NOT NULL THEN
+        RAISE EXCEPTION 'contact data cannot be compared with %', coalesce(customers::text, 'a table that is not there')
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  DETAIL = found,
+                  HINT = 'contact_sync.verify shows what is wrong, contact_sync.attach mends most of it.';
+    END IF;
+    RETURN s;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.require(regclass, name, name, name, boolean) IS
+    'describe, for a customers table whose contact data can be compared (or written); raises where it cannot';
+
+CREATE FUNCTION @extschema@.number_of(alias text, column_name name, attribute smallint) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN attribute IS NULL THEN 'NULL::pg_catalog.text'
+                ELSE format('@extschema@.number(%s.%I::pg_catalog.text) COLLATE pg_catalog."C"', alias, column_name) END
+$$;
+COMMENT ON FUNCTION @extschema@.number_of(text, name, smallint) IS 'the SQL for a customer''s number';
+
+CREATE FUNCTION @extschema@.methods_of(s @extschema@.shape)
+RETURNS TABLE (method text, number text)
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    -- A missing column is not an empty number.
+    SELECT m.method, m.number
+    FROM (VALUES ('whatsapp', 'whatsapp', s.whatsapp), ('sms', 'phone', s.phone), ('phone_call', 'phone', s.phone))
+         AS m(method, number, attribute)
+    WHERE m.attribute IS NOT NULL
+$$;
+COMMENT ON FUNCTION @extschema@.methods_of(@extschema@.shape) IS
+    'the methods that a customer''s columns are for, each with whether its number is phone or whatsapp';
+
+CREATE FUNCTION @extschema@.drift(
+    customers regclass DEFAULT pg_catalog.to_regclass('customers'),
+    id_column name DEFAULT NULL, phone_column name DEFAULT NULL, whatsapp_column name DEFAULT NULL)
+RETURNS TABLE (customer text, kind text, method text, expected text, actual text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off
+AS $$
+DECLARE
+    s @extschema@.shape := @extschema@.require(customers, id_column, phone_column, whatsapp_column, false);
+    preferences text;
+    methods text;
+    wanted text;
+BEGIN
+    SELECT max(t.name) FILTER (WHERE t.table_name = 'contact_preferences'),
+           max(t.name) FILTER (WHERE t.table_name = 'contact_methods')
+    INTO preferences, methods
+    FROM @extschema@.contact_tables(s) t;
+    SELECT string_agg(format('(%L, c.%s)', m.method, m.number), ', ') INTO wanted FROM @extschema@.methods_of(s) m;
+
+    -- Ids as text are what their type's output function makes of them, as in failures.
+    RETURN QUERY EXECUTE format(
+        $query$
+        WITH c AS NOT MATERIALIZED (
+            SELECT c.%1$I AS id, %2$s AS phone, %3$s AS whatsapp FROM %4$s AS c WHERE c.%1$I IS NOT NULL
+        )
+        SELECT format('%%s', c.id),
+               CASE WHEN m.customer_id IS NULL THEN 'missing' WHEN w.number IS NULL THEN 'unwanted' ELSE 'stale' END,
+               w.method, w.number, m.phone_number::text
+        FROM c CROSS JOIN LATERAL (VALUES %5$s) AS w(method, number)
+             LEFT JOIN %6$s AS m ON m.customer_id %8$s c.id AND m.method_type::text = w.method
+        WHERE CASE WHEN m.customer_id IS NULL THEN w.number IS NOT NULL
+                   ELSE m.phone_number::text COLLATE "C" IS DISTINCT FROM w.number END
+        UNION ALL
+        SELECT format('%%s', c.id), 'no preferences', NULL, NULL, NULL
+        FROM c WHERE NOT EXISTS (SELECT FROM %7$s AS p WHERE p.customer_id %8$s c.id)
+        UNION ALL
+        SELECT format('%%s', m.customer_id), 'orphan', m.method_type::text, NULL, m.phone_number::text
+        FROM %6$s AS m WHERE NOT EXISTS (SELECT FROM c WHERE m.customer_id %8$s c.id)
+        UNION ALL
+        SELECT format('%%s', p.customer_id), 'orphan', NULL, NULL, NULL
+        FROM %7$s AS p WHERE NOT EXISTS (SELECT FROM c WHERE p.customer_id %8$s c.id)
+        $query$,
+        s.id_column, @extschema@.number_of('c', s.phone_column, s.phone),
+        @extschema@.number_of('c', s.whatsapp_column, s.whatsapp), s.name, wanted, methods, preferences, s.id_equality);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.drift(regclass, name, name, name) IS
+    'every difference between customers and their contact data: missing, stale, unwanted, orphan, no preferences';

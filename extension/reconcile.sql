@@ -1,0 +1,734 @@
+
+-- reconcile: mends what drift names, batch by batch.
+--
+-- The procedure goes through the customers in the order of their key and commits after each batch. What it does in
+-- between stands in functions: only they can have SET clauses and catch errors. Customers are locked first and read
+-- under that lock, contact rows after them, as the triggers do it. Ids travel as text, which every type can be.
+--
+-- Triggers of the contact tables find names as they do when the sync's own triggers write: in pg_catalog and the schema
+-- of customers. Everything that runs on that search_path is qualified, operators too.
+
+CREATE TYPE @extschema@.mending AS (
+    customers regclass,
+    name text,                      -- as SQL, with its schema
+    search_path text,               -- for triggers of the contact tables
+    find text,                      -- the statements, as SQL: $1 is an id or an array of ids, as text
+    all_at_once text,
+    lock text,
+    lock_waiting text,
+    preferences text,
+    methods text,
+    resolved text
+);
+COMMENT ON TYPE @extschema@.mending IS 'how the contact data of a customers table is mended: the statements for it';
+
+CREATE FUNCTION @extschema@.plan_mending(s @extschema@.shape) RETURNS @extschema@.mending
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+DECLARE
+    m @extschema@.mending;
+    preferences record;
+    methods record;
+    less text;
+    greater text;
+    customer text;          -- id, phone, whatsapp
+    wanted text;            -- the methods with their numbers
+    known text;             -- the methods alone
+    found text;             -- what there is of each, in one look
+    compared text;          -- the methods with their numbers and what there is of them
+    preferred text;         -- a customer's preferences
+    lock_customers text;
+    write_methods text;
+    method_type text;
+    room integer;           -- characters in phone_number
+    changes text;           -- what else becomes of a row that gets another number
+    has_preferred boolean;
+    conflict text[];        -- what an INSERT says of a row that is there meanwhile: preferences, methods
+    other_number text := 'm.phone_number IS NULL OR '
+        'm.phone_number::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.<>) %s';
+BEGIN
+    SELECT * INTO preferences FROM @extschema@.contact_tables(s) t WHERE t.table_name = 'contact_preferences';
+    SELECT * INTO methods FROM @extschema@.contact_tables(s) t WHERE t.table_name = 'contact_methods';
+    m.customers := s.customers;
+    m.name := s.name;
+    m.search_path := format('pg_catalog, %I, pg_temp', s.schema_name);
+
+    -- The order of the index that makes the id unique.
+    SELECT format('OPERATOR(%I.%s)', lo.oprnamespace::regnamespace::name, lo.oprname),
+           format('OPERATOR(%I.%s)', hi.oprnamespace::regnamespace::name, hi.oprname)
+    INTO STRICT less, greater
+    FROM pg_index i
+         JOIN pg_opclass c ON c.oid = i.indclass[0]
+         JOIN pg_amop l ON l.amopfamily = c.opcfamily AND l.amopstrategy = 1
+                           AND l.amoplefttype = c.opcintype AND l.amoprighttype = c.opcintype
+         JOIN pg_operator lo ON lo.oid = l.amopopr
+         JOIN pg_amop h ON h.amopfamily = c.opcfamily AND h.amopstrategy = 5
+                           AND h.amoplefttype = c.opcintype AND h.amoprighttype = c.opcintype
+         JOIN pg_operator hi ON hi.oid = h.amopopr
+    WHERE i.indrelid = s.customers AND i.indnkeyatts = 1 AND i.indkey[0] = s.id
+      AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+    ORDER BY i.indisprimary DESC, i.indexrelid LIMIT 1;
+
+    SELECT @extschema@.type_name(a.atttypid, -1) INTO method_type
+    FROM pg_attribute a
+    WHERE a.attrelid = methods.relation AND a.attname = 'method_type';
+    SELECT base.width INTO room
+    FROM pg_attribute a, @extschema@.base_type(a.atttypid, a.atttypmod) AS base
+    WHERE a.attrelid = methods.relation AND a.attname = 'phone_number';
+    SELECT string_agg(', ' || change.assignment, '' ORDER BY change.position) INTO changes
+    FROM (VALUES (1, 'is_available', 'is_available = true'),
+                 (2, 'verification_status', 'verification_status = ''unknown'''),
+                 (3, 'last_verified', 'last_verified = NULL'),
+                 (4, 'updated_at', 'updated_at = pg_catalog.now()')) AS change(position, column_name, assignment)
+         JOIN pg_attribute a ON a.attrelid = methods.relation AND a.attname = change.column_name
+                                AND NOT a.attisdropped;
+    SELECT count(*) = 2 INTO has_preferred
+    FROM pg_attribute a
+    WHERE (a.attrelid, a.attname) IN ((methods.relation, 'is_preferred'), (preferences.relation, 'preferred_method'))
+      AND NOT a.attisdropped;
+
+    -- A deferrable unique constraint cannot tell an INSERT of a conflict.
+    SELECT array_agg(CASE WHEN EXISTS (
+                         SELECT FROM pg_index i
+                         WHERE i.indrelid = t.relation AND i.indisunique AND i.indimmediate AND i.indisvalid
+                           AND i.indpred IS NULL AND i.indexprs IS NULL
+                           AND ARRAY(SELECT a.attname FROM pg_attribute a
+                                     WHERE a.attrelid = i.indrelid
+                                       AND a.attnum = ANY ((i.indkey::smallint[])[0:i.indnkeyatts - 1]) ORDER BY 1)
+                               = t.unique_key)
+                     THEN format('ON CONFLICT (%s) ', array_to_string(t.unique_key, ', ')) END ORDER BY t.position)
+    INTO conflict
+    FROM @extschema@.contact_tables(s) t WHERE t.unique_key IS NOT NULL;
+
+    customer := format('c.%I AS id, %s AS phone, %s AS whatsapp', s.id_column,
+                       @extschema@.number_of('c', s.phone_column, s.phone),
+                       @extschema@.number_of('c', s.whatsapp_column, s.whatsapp));
+    SELECT string_agg(format('(%L, c.%s)', w.method, w.number), ', '),
+           string_agg(quote_literal(w.method), ', '),
+           string_agg(format('pg_catalog.count(*) FILTER (WHERE %1$s) AS %2$s_rows, '
+                             'pg_catalog.max(m.phone_number::pg_catalog.text COLLATE pg_catalog."C") '
+                             'FILTER (WHERE %1$s) AS %2$s',
+                             format('m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) %L', w.method), w.method),
+                      ', '),
+           string_agg(format('(%1$L, %2$L, c.%2$s, m.%1$s_rows, m.%1$s)', w.method, w.number), ', ')
+    INTO wanted, known, found, compared
+    FROM @extschema@.methods_of(s) w;
+
+    preferred := format('SELECT p.customer_id, %s AS preferred FROM %s AS p WHERE p.customer_id %s c.id OFFSET 0',
+                        CASE WHEN has_preferred THEN 'p.preferred_method::pg_catalog.text'
+                             ELSE 'NULL::pg_catalog.text' END, preferences.name, s.id_equality);
+
+    -- The next customers after $1, at most $2: how many, the last one, and those among them that drifted.
+    -- Subqueries that cannot be pulled up, here and below: each customer's rows are looked up by the index. A join is
+    -- planned by guess, on a table that is being filled, and could read all of it for each batch.
+    m.find := format(
+        $sql$
+        WITH page AS MATERIALIZED (
+            SELECT c.*, pg_catalog.row_number() OVER () AS place
+            FROM (SELECT %1$s FROM %2$s AS c
+                  WHERE $1 IS NULL OR c.%3$I %4$s $1::%5$s
+                  ORDER BY c.%3$I USING %6$s FETCH FIRST $2 ROWS WITH TIES) AS c
+        )
+        SELECT pg_catalog.count(*),
+               (SELECT pg_catalog.format('%%s', c.id) FROM page AS c ORDER BY c.place DESC LIMIT 1),
+               pg_catalog.array_agg(pg_catalog.format('%%s', c.id) ORDER BY c.place)
+                   FILTER (WHERE p.present = 0 OR m.present <> m.wanted OR m.right_ones <> m.wanted)
+        FROM page AS c
+             CROSS JOIN LATERAL (SELECT pg_catalog.count(*) FROM %7$s AS p
+                                 WHERE p.customer_id %9$s c.id) AS p(present)
+             CROSS JOIN LATERAL (SELECT pg_catalog.count(*),
+                                        pg_catalog.count(*) FILTER (
+                                            WHERE m.phone_number::pg_catalog.text COLLATE "C"
+                                                  = CASE WHEN m.method_type::pg_catalog.text = 'whatsapp'
+                                                         THEN c.whatsapp ELSE c.phone END),
+                                        (c.whatsapp IS NOT NULL)::integer + 2 * (c.phone IS NOT NULL)::integer
+                                 FROM %8$s AS m
+                                 WHERE m.customer_id %9$s c.id AND m.method_type::pg_catalog.text IN (%10$s)
+                                ) AS m(present, right_ones, wanted)
+        $sql$,
+        customer, s.name, s.id_column, greater, s.id_type, less, preferences.name, methods.name, s.id_equality,
+        known);
+
+    lock_customers := $sql$
+        SELECT pg_catalog.array_agg(k.id)
+        FROM pg_catalog.unnest($1) AS k(id)
+             CROSS JOIN LATERAL (SELECT FROM %1$s AS c WHERE c.%2$I %3$s k.id::%4$s FOR NO KEY UPDATE %5$s) AS locked
+        $sql$;
+    m.lock := format(lock_customers, s.name, s.id_column, s.id_equality, s.id_type, 'SKIP LOCKED');
+    m.lock_waiting := format(lock_customers, s.name, s.id_column, s.id_equality, s.id_type, '');
+
+    -- These say how many rows were written, which customers were left out and why, and which are in use.
+    m.preferences := format(
+        $sql$
+        WITH inserted AS (
+            INSERT INTO %1$s AS p (customer_id)
+            SELECT k.id::%2$s
+            FROM pg_catalog.unnest($1) AS k(id)
+                 CROSS JOIN LATERAL (SELECT pg_catalog.count(*) FROM %1$s AS p
+                                     WHERE p.customer_id %3$s k.id::%2$s) AS p(present)
+            WHERE p.present OPERATOR(pg_catalog.=) 0
+            %4$s
+            RETURNING 1
+        )
+        SELECT pg_catalog.count(*), NULL::pg_catalog.text[], NULL::pg_catalog.text[], NULL::pg_catalog.text[]
+        FROM inserted
+        $sql$,
+        preferences.name, s.id_type, s.id_equality, conflict[1] || 'DO NOTHING');
+
+    -- %1$s are the customers, %2$s what to do about a conflict. Of a method there is one row at most.
+    write_methods := format(
+        $sql$
+        WITH %%1$s, drifted AS MATERIALIZED (
+            SELECT c.id, w.method, w.source, w.number, w.rows OPERATOR(pg_catalog.>) 0 AS present,
+                   w.method OPERATOR(pg_catalog.=) c.preferred AS preferred,
+                   pg_catalog.length(w.number) OPERATOR(pg_catalog.>) %1$L::integer IS TRUE AS unfit
+            FROM customer AS c
+                 CROSS JOIN LATERAL (SELECT %2$s FROM %3$s AS m WHERE m.customer_id %4$s c.id) AS m
+                 CROSS JOIN LATERAL (VALUES %5$s) AS w(method, source, number, rows, actual)
+            WHERE CASE WHEN w.rows OPERATOR(pg_catalog.=) 0 THEN w.number IS NOT NULL
+                       ELSE w.number IS NULL OR w.actual IS NULL OR w.actual OPERATOR(pg_catalog.<>) w.number END
+        ), updated AS (
+            UPDATE %3$s AS m SET phone_number = d.number%6$s
+            FROM drifted AS d
+            WHERE d.present AND d.number IS NOT NULL AND NOT d.unfit
+              AND m.customer_id %4$s d.id AND m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) d.method
+              AND (%7$s)
+            RETURNING 1
+        ), deleted AS (
+            DELETE FROM %3$s AS m USING drifted AS d
+            WHERE d.present AND d.number IS NULL
+              AND m.customer_id %4$s d.id AND m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) d.method
+            RETURNING 1
+        ), inserted AS (
+            INSERT INTO %3$s AS m (customer_id, method_type, phone_number%8$s)
+            SELECT d.id, d.method::%9$s, d.number%10$s
+            FROM drifted AS d
+            WHERE NOT d.present AND NOT d.unfit
+            %%2$s
+            RETURNING 1
+        )
+        SELECT (SELECT pg_catalog.count(*) FROM updated) OPERATOR(pg_catalog.+)
+                   (SELECT pg_catalog.count(*) FROM deleted) OPERATOR(pg_catalog.+)
+                   (SELECT pg_catalog.count(*) FROM inserted)%%3$s,
+               pg_catalog.array_agg(pg_catalog.format('%%%%s', unfit.id)),
+               pg_catalog.array_agg(pg_catalog.format('%%%%s number is too long for column "phone_number" of table '
+                                                      '%%%%s: it has room for %%%%s characters',
+                                                      unfit.source, %11$L, %1$L)),
+               %%4$s
+        FROM (SELECT DISTINCT d.id, d.source FROM drifted AS d WHERE d.unfit) AS unfit
+        $sql$,
+        room, found, replace(methods.name, '%', '%%'), replace(s.id_equality, '%', '%%'), compared, changes,
+        format(other_number, 'd.number'), CASE WHEN has_preferred THEN ', is_preferred' END,
+        replace(method_type, '%', '%%'), CASE WHEN has_preferred THEN ', d.preferred' END,
+        replace(methods.name, '%', '%%'));
+
+    -- A row that another session inserts meanwhile is no conflict here.
+    m.methods := format(
+        write_methods,
+        format($sql$customer AS (
+            SELECT c.*, COALESCE(p.preferred, 'whatsapp') AS preferred
+            FROM pg_catalog.unnest($1) AS k(id)
+                 CROSS JOIN LATERAL (SELECT %1$s FROM %2$s AS c WHERE c.%3$I %4$s k.id::%5$s OFFSET 0) AS c
+                 LEFT JOIN LATERAL (%6$s) AS p ON true
+        )$sql$, customer, s.name, s.id_column, s.id_equality, s.id_type, preferred),
+        conflict[2] || format('DO UPDATE SET phone_number = excluded.phone_number%s WHERE %s', changes,
+                              format(other_number, 'excluded.phone_number::pg_catalog.text')),
+        '', 'NULL::pg_catalog.text[]');
+
+    -- All of it in one go, for as long as nothing is in its way.
+    m.all_at_once := format(
+        write_methods,
+        format($sql$locked AS MATERIALIZED (
+            SELECT c.*, p.customer_id IS NULL AS is_new, p.preferred
+            FROM pg_catalog.unnest($1) AS k(id)
+                 CROSS JOIN LATERAL (SELECT %1$s FROM %2$s AS c WHERE c.%3$I %4$s k.id::%5$s
+                                     FOR NO KEY UPDATE SKIP LOCKED) AS c
+                 LEFT JOIN LATERAL (%6$s) AS p ON true
+        ), initialized AS (
+            INSERT INTO %7$s AS p (customer_id) SELECT c.id FROM locked AS c WHERE c.is_new
+            RETURNING p.customer_id, %8$s AS preferred
+        ), customer AS (
+            SELECT c.id, c.phone, c.whatsapp, COALESCE(c.preferred, i.preferred, 'whatsapp') AS preferred
+            FROM locked AS c LEFT JOIN initialized AS i ON i.customer_id %4$s c.id
+        )$sql$, customer, s.name, s.id_column, s.id_equality, s.id_type, preferred, preferences.name,
+        CASE WHEN has_preferred THEN 'p.preferred_method::pg_catalog.text' ELSE 'NULL::pg_catalog.text' END),
+        '', ' OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM initialized)',
+        $sql$CASE WHEN (SELECT pg_catalog.count(*) FROM locked) OPERATOR(pg_catalog.<>) pg_catalog.cardinality($1) THEN
+                   (SELECT pg_catalog.array_agg(k.id)
+                    FROM (SELECT pg_catalog.unnest($1)
+                          EXCEPT SELECT pg_catalog.format('%s', c.id) FROM locked AS c) AS k(id)) END$sql$);
+
+    -- The failures that wait for nothing any more.
+    m.resolved := format(
+        $sql$
+        SELECT pg_catalog.array_agg(f.customers_table), pg_catalog.array_agg(f.customer),
+               pg_catalog.array_agg(f.function), pg_catalog.array_agg(f.times)
+        FROM @extschema@.waiting_failures(%1$L) AS f
+             LEFT JOIN (SELECT %2$s, pg_catalog.format('%%s', c.%3$I) AS key FROM %4$s AS c) AS c ON c.key = f.customer
+        WHERE CASE WHEN c.key IS NULL THEN true
+                   WHEN f.function = 'sync_contact_numbers' THEN %5$L OR (c.phone IS NULL) = (c.whatsapp IS NULL)
+                   WHEN f.function = 'initialize_contact_preferences' THEN
+                       EXISTS (SELECT FROM %6$s AS p WHERE p.customer_id %8$s c.id)
+                   WHEN f.function = 'update_contact_methods' THEN
+                       NOT EXISTS (SELECT FROM (VALUES %9$s) AS w(method, number)
+                                        LEFT JOIN %7$s AS m ON m.customer_id %8$s c.id
+                                                               AND m.method_type::pg_catalog.text = w.method
+                                   WHERE w.number IS DISTINCT FROM m.phone_number::pg_catalog.text COLLATE "C")
+              END
+        $sql$,
+        s.customers, customer, s.id_column, s.name, s.phone IS NULL OR s.whatsapp IS NULL,
+        preferences.name, methods.name, s.id_equality, wanted);
+    RETURN m;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.plan_mending(@extschema@.shape) IS
+    'the statements that mend the contact data of customers';
+
+--
+-- failures is the extension owner's. These let in whoever is logged in as a member of the owner of customers, for the
+-- failures of that table: they cannot ask who calls them, for in here that is the extension's owner.
+--
+
+CREATE FUNCTION @extschema@.family_names(customers regclass) RETURNS SETOF text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    -- An inheritance child's failures are in its own name.
+    WITH RECURSIVE family(relation) AS (
+        SELECT customers::oid
+        UNION
+        SELECT i.inhrelid FROM pg_inherits i JOIN family ON i.inhparent = family.relation
+    )
+    SELECT format('%I.%I', n.nspname, c.relname)
+    FROM family JOIN pg_class c ON c.oid = family.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE pg_has_role(session_user, c.relowner, 'MEMBER')
+$$;
+COMMENT ON FUNCTION @extschema@.family_names(regclass) IS
+    'a table, its partitions and inheritance children, as failures name them; those the session user may act for';
+
+CREATE FUNCTION @extschema@.waiting_failures(customers regclass)
+RETURNS TABLE (customers_table text, customer text, function text, times bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT f.customers_table, f.customer, f.function, f.times
+    FROM @extschema@.failures f
+    WHERE f.customers_table IN (SELECT @extschema@.family_names(customers))
+$$;
+COMMENT ON FUNCTION @extschema@.waiting_failures(regclass) IS 'the failures that wait, without their messages';
+
+CREATE FUNCTION @extschema@.record_failure(
+    customers regclass, customer text, function text, state text, message text) RETURNS boolean
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH recorded AS (
+        INSERT INTO @extschema@.failures AS f
+            (customers_table, customer, function, first_failed, last_failed, times, sqlstate, message)
+        SELECT format('%I.%I', n.nspname, c.relname), record_failure.customer, record_failure.function, now(), now(), 1,
+               state, record_failure.message
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.oid = customers::oid AND pg_has_role(session_user, c.relowner, 'MEMBER')
+        ON CONFLICT (customers_table, customer, function) DO UPDATE
+            SET last_failed = excluded.last_failed, times = f.times + 1, sqlstate = excluded.sqlstate,
+                message = excluded.message
+        RETURNING 1
+    )
+    SELECT EXISTS (SELECT FROM recorded)
+$$;
+COMMENT ON FUNCTION @extschema@.record_failure(regclass, text, text, text, text) IS
+    'records a failure as the triggers do; false where the session user may not';
+
+CREATE FUNCTION @extschema@.forget_failures(
+    customers regclass, tables text[], customer_ids text[], functions text[], known_times bigint[]) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    -- One that failed again meanwhile stays.
+    WITH forgotten AS (
+        DELETE FROM @extschema@.failures f
+        USING unnest(tables, customer_ids, functions, known_times) AS done(customers_table, customer, function, times)
+        WHERE (f.customers_table, f.customer, f.function, f.times)
+              = (done.customers_table, done.customer, done.function, done.times)
+          AND f.customers_table IN (SELECT @extschema@.family_names(customers))
+        RETURNING 1
+    )
+    SELECT count(*) FROM forgotten
+$$;
+COMMENT ON FUNCTION @extschema@.forget_failures(regclass, text[], text[], text[], bigint[]) IS
+    'takes failures away that wait for nothing any more, and returns how many';
+
+ALTER FUNCTION @extschema@.waiting_failures(regclass) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.record_failure(regclass, text, text, text, text) OWNER TO @extowner@;
+ALTER FUNCTION @extschema@.forget_failures(regclass, text[], text[], text[], bigint[]) OWNER TO @extowner@;
+
+--
+-- The steps
+--
+
+CREATE FUNCTION @extschema@.estimated_customers(customers regclass, OUT estimate bigint)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+BEGIN
+    WITH RECURSIVE family(relation) AS (
+        SELECT customers::oid
+        UNION
+        SELECT i.inhrelid FROM pg_inherits i JOIN family ON i.inhparent = family.relation
+    )
+    SELECT CASE WHEN bool_and(c.reltuples >= 0) THEN sum(c.reltuples) END INTO estimate
+    FROM family JOIN pg_class c ON c.oid = family.relation AND c.relkind = 'r';
+    IF estimate IS NULL THEN        -- never analyzed
+        EXECUTE format('SELECT count(*) FROM %s', customers) INTO estimate;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.estimated_customers(regclass) IS 'how many customers there are, more or less';
+
+CREATE FUNCTION @extschema@.find_drifted(
+    m @extschema@.mending, after text, batch_size integer, OUT seen bigint, OUT last text, OUT drifted text[])
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off
+AS $$
+BEGIN
+    EXECUTE m.find INTO seen, last, drifted USING after, batch_size;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.find_drifted(@extschema@.mending, text, integer) IS
+    'the next customers after an id, and those among them whose contact data differs';
+
+CREATE FUNCTION @extschema@.mend_step(
+    m @extschema@.mending, statement text, keys text[], waiting boolean,
+    OUT written bigint, OUT unfit text[], OUT reasons text[], OUT in_use text[])
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_memoize = off
+AS $$
+DECLARE
+    deadlock_timeout integer := (SELECT setting FROM pg_settings WHERE name = 'deadlock_timeout');
+    lock_timeout integer := (SELECT setting FROM pg_settings WHERE name = 'lock_timeout');
+    own_timeout integer := coalesce((SELECT setting FROM pg_settings WHERE name = 'contact_sync.lock_timeout'), '500');
+BEGIN
+    -- Who holds a contact row may be about to change its customer, whom we hold. We give up before that session finds
+    -- the deadlock and becomes its victim; and soonest where we hold many.
+    own_timeout := least(own_timeout, greatest(deadlock_timeout - 1, 1), nullif(lock_timeout, 0),
+                         CASE WHEN waiting THEN NULL ELSE 50 END);
+    PERFORM set_config('lock_timeout', own_timeout::text, true), set_config('search_path', m.search_path, true);
+    EXECUTE statement INTO written, unfit, reasons, in_use USING keys;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.mend_step(@extschema@.mending, text, text[], boolean) IS
+    'runs a statement that writes contact data, with no long waits for locks and the search_path that triggers expect';
+
+CREATE FUNCTION @extschema@.report_failures(
+    m @extschema@.mending, function text, state text, unfit text[], reasons text[], INOUT failed bigint)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    FOR i IN 1..coalesce(cardinality(unfit), 0) LOOP
+        failed := failed + 1;
+        IF NOT @extschema@.record_failure(m.customers, unfit[i], function, state, reasons[i]) OR failed <= 10 THEN
+            RAISE WARNING 'contact data of customer % of table "%" cannot be mended: %', unfit[i], m.name, reasons[i]
+                USING ERRCODE = state,
+                      HINT = 'The others go on. Mend the cause, and call contact_sync.reconcile again.';
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.report_failures(@extschema@.mending, text, text, text[], text[], bigint) IS
+    'records failures and counts them; a WARNING for the first ten, and for any that cannot be recorded';
+
+CREATE FUNCTION @extschema@.mend_guarded(
+    m @extschema@.mending, function text, statement text, keys text[], waiting boolean,
+    INOUT failed bigint, OUT written bigint, OUT busy text[])
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+DECLARE
+    unfit text[];
+    state text := '22001';
+    reasons text[];
+    half integer := cardinality(keys) / 2;
+    part record;
+BEGIN
+    BEGIN
+        SELECT step.written, step.unfit, step.reasons INTO written, unfit, reasons
+        FROM @extschema@.mend_step(m, statement, keys, waiting) step;
+    EXCEPTION
+        WHEN lock_not_available OR deadlock_detected THEN
+            written := NULL;
+            busy := keys;
+        WHEN OTHERS THEN
+            -- What lies with no customer would only repeat.
+            IF left(SQLSTATE, 2) IN ('25', '40', '42', '53', '57', '58', 'XX') THEN
+                RAISE;
+            END IF;
+            written := NULL;
+            unfit := keys;
+            state := SQLSTATE;
+            reasons := ARRAY[SQLERRM];
+    END;
+
+    -- The others of the batch are not to suffer: halves, until the customers at fault stand alone.
+    IF written IS NULL AND half > 0 THEN
+        written := 0;
+        busy := NULL;
+        FOR i IN 0..1 LOOP
+            SELECT * INTO part
+            FROM @extschema@.mend_guarded(m, function, statement,
+                                          CASE i WHEN 0 THEN keys[:half] ELSE keys[half + 1:] END, waiting, failed);
+            written := written + part.written;
+            failed := part.failed;
+            busy := busy || part.busy;
+        END LOOP;
+        RETURN;
+    END IF;
+
+    written := coalesce(written, 0);
+    failed := @extschema@.report_failures(m, function, state, unfit, reasons, failed);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.mend_guarded(@extschema@.mending, text, text, text[], boolean, bigint) IS
+    'mends customers that are locked; one that cannot be mended is recorded, and the others are all the same';
+
+CREATE FUNCTION @extschema@.lock_customers(m @extschema@.mending, keys text[], waiting boolean, OUT locked text[])
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off
+AS $$
+BEGIN
+    EXECUTE CASE WHEN waiting THEN m.lock_waiting ELSE m.lock END INTO locked USING keys;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.lock_customers(@extschema@.mending, text[], boolean) IS
+    'locks customers against changes and returns those it has; without waiting, not those in use';
+
+CREATE FUNCTION @extschema@.mend(
+    m @extschema@.mending, keys text[], waiting boolean, INOUT failed bigint, OUT written bigint, OUT skipped text[])
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+DECLARE
+    locked text[];
+    part record;
+    outcome record;
+BEGIN
+    IF NOT waiting THEN
+        BEGIN
+            SELECT * INTO outcome FROM @extschema@.mend_step(m, m.all_at_once, keys, waiting);
+            written := outcome.written;
+            skipped := outcome.in_use;
+        EXCEPTION WHEN OTHERS THEN
+            written := NULL;        -- step by step then
+        END;
+        IF written IS NOT NULL THEN
+            failed := @extschema@.report_failures(m, 'update_contact_methods', '22001', outcome.unfit, outcome.reasons,
+                                                  failed);
+            RETURN;
+        END IF;
+    END IF;
+
+    written := 0;
+    BEGIN
+        locked := @extschema@.lock_customers(m, keys, waiting);
+    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+        skipped := keys;
+        RETURN;
+    END;
+    IF NOT waiting AND cardinality(locked) IS DISTINCT FROM cardinality(keys) THEN
+        skipped := ARRAY(SELECT unnest(keys) EXCEPT SELECT unnest(locked));
+    END IF;
+    IF locked IS NULL THEN          -- or gone
+        RETURN;
+    END IF;
+
+    -- Which method is preferred is in the preferences: they come first.
+    FOR part IN
+        VALUES ('initialize_contact_preferences', m.preferences), ('update_contact_methods', m.methods)
+    LOOP
+        SELECT * INTO outcome
+        FROM @extschema@.mend_guarded(m, part.column1, part.column2, locked, waiting, failed);
+        failed := outcome.failed;
+        written := written + outcome.written;
+        skipped := skipped || outcome.busy;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.mend(@extschema@.mending, text[], boolean, bigint) IS
+    'locks customers and mends their contact data; without waiting, those in use are skipped and returned';
+
+CREATE FUNCTION @extschema@.validate(constraint_id oid) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    table_name text;
+    constraint_name text;
+BEGIN
+    SELECT format('%I.%I', n.nspname, c.relname), k.conname INTO table_name, constraint_name
+    FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE k.oid = constraint_id AND NOT k.convalidated;
+    IF table_name IS NULL THEN
+        RETURN true;
+    END IF;
+    EXECUTE format('ALTER TABLE %s VALIDATE CONSTRAINT %I', table_name, constraint_name);
+    RETURN true;
+EXCEPTION WHEN integrity_constraint_violation OR lock_not_available THEN
+    RAISE WARNING 'constraint "%" of table "%" is not validated: %', constraint_name, table_name, SQLERRM
+        USING ERRCODE = SQLSTATE, HINT = 'Mend the rows that break it, and call contact_sync.reconcile again.';
+    RETURN false;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.validate(oid) IS 'validates a constraint; a WARNING where rows break it';
+
+CREATE FUNCTION @extschema@.count_orphans(s @extschema@.shape, OUT orphans bigint)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+DECLARE
+    contact text;
+    found bigint;
+BEGIN
+    orphans := 0;
+    FOR contact IN
+        SELECT t.name FROM @extschema@.contact_tables(s) t
+        WHERE t.unique_key IS NOT NULL
+          AND NOT EXISTS (SELECT FROM pg_constraint k       -- which leaves none
+                          WHERE k.conrelid = t.relation AND k.contype = 'f' AND k.convalidated
+                            AND k.confrelid = s.customers AND k.confkey = ARRAY[s.id])
+    LOOP
+        EXECUTE format('SELECT count(*) FROM %s AS t '
+                       'WHERE NOT EXISTS (SELECT FROM %s AS c WHERE t.customer_id %s c.%I)',
+                       contact, s.name, s.id_equality, s.id_column) INTO found;
+        orphans := orphans + found;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.count_orphans(@extschema@.shape) IS
+    'how many preferences and methods are of no customer';
+
+CREATE FUNCTION @extschema@.clear_failures(m @extschema@.mending) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+DECLARE
+    tables text[];
+    customers text[];
+    functions text[];
+    known_times bigint[];
+BEGIN
+    IF NOT EXISTS (SELECT FROM @extschema@.waiting_failures(m.customers)) THEN
+        RETURN 0;
+    END IF;
+    EXECUTE m.resolved INTO tables, customers, functions, known_times;
+    RETURN @extschema@.forget_failures(m.customers, tables, customers, functions, known_times);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.clear_failures(@extschema@.mending) IS
+    'takes the failures away whose customer is right now, or gone, and returns how many';
+
+CREATE FUNCTION @extschema@.progress(done bigint, total bigint, started timestamptz) RETURNS text
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT format('%s of about %s customers done, %s a second, %s seconds left', done, greatest(total, done),
+                  round(rate), ceil(greatest(total - done, 0) / rate))
+    FROM (SELECT (done / greatest(extract(epoch FROM clock_timestamp() - started), 0.001))::numeric) AS speed(rate)
+$$;
+COMMENT ON FUNCTION @extschema@.progress(bigint, bigint, timestamptz) IS 'how far reconcile is, in words';
+
+CREATE PROCEDURE @extschema@.reconcile(
+    customers regclass DEFAULT pg_catalog.to_regclass('customers'), batch_size integer DEFAULT 10000,
+    id_column name DEFAULT NULL, phone_column name DEFAULT NULL, whatsapp_column name DEFAULT NULL)
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    s @extschema@.shape;
+    m @extschema@.mending;
+    last text;
+    seen bigint;
+    drifted text[];
+    part record;
+    later text[] := '{}';       -- customers in use, to come back to
+    skipped bigint;
+    failed bigint;
+    written bigint;
+    cleared bigint;
+    orphans bigint;
+    done bigint;
+    total bigint;
+    started timestamptz;
+    told timestamptz;
+    pending oid[];
+    number integer;
+BEGIN
+    -- Where it may not commit it says so before it has done anything. After each COMMIT the settings are the session's
+    -- again; no expression is evaluated before search_path is pinned.
+    COMMIT;
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    SET LOCAL search_path = pg_catalog, pg_temp;
+
+    IF batch_size IS NULL OR batch_size < 1 THEN
+        RAISE EXCEPTION 'invalid value for parameter batch_size: %', coalesce(batch_size::text, 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'It is how many customers are looked at between commits.';
+    END IF;
+    s := @extschema@.require(customers, id_column, phone_column, whatsapp_column, true);
+    m := @extschema@.plan_mending(s);
+    total := @extschema@.estimated_customers(customers);
+    started := clock_timestamp();
+    told := started;
+    done := 0;
+    written := 0;
+    failed := 0;
+
+    LOOP
+        SELECT f.seen, f.last, f.drifted INTO seen, last, drifted FROM @extschema@.find_drifted(m, last, batch_size) f;
+        EXIT WHEN seen = 0;
+        IF drifted IS NOT NULL THEN
+            SELECT * INTO part FROM @extschema@.mend(m, drifted, false, failed);
+            failed := part.failed;
+            written := written + part.written;
+            later := later || part.skipped;
+        END IF;
+        done := done + seen;
+        IF clock_timestamp() - told >= interval '5 seconds' THEN
+            told := clock_timestamp();
+            RAISE NOTICE '%', @extschema@.progress(done, total, started);
+        END IF;
+
+        COMMIT;
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        SET LOCAL search_path = pg_catalog, pg_temp;
+    END LOOP;
+
+    -- What was in use: one at a time, with no other customer locked while it is waited for.
+    skipped := 0;
+    number := 1;
+    WHILE number <= cardinality(later) LOOP
+        SELECT * INTO part FROM @extschema@.mend(m, ARRAY[later[number]], true, failed);
+        failed := part.failed;
+        written := written + part.written;
+        skipped := skipped + (part.skipped IS NOT NULL)::integer;
+        number := number + 1;
+
+        COMMIT;
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        SET LOCAL search_path = pg_catalog, pg_temp;
+    END LOOP;
+
+    cleared := @extschema@.clear_failures(m);
+    COMMIT;
+    SET LOCAL search_path = pg_catalog, pg_temp;
+
+    pending := ARRAY(SELECT k.oid
+                     FROM @extschema@.contact_tables(s) t JOIN pg_constraint k ON k.conrelid = t.relation
+                     WHERE NOT k.convalidated AND k.conparentid = 0 AND k.contype IN ('c', 'f')
+                     ORDER BY t.position, k.conname);
+    number := 1;
+    WHILE number <= cardinality(pending) LOOP
+        PERFORM @extschema@.validate(pending[number]);
+        number := number + 1;
+        COMMIT;
+        SET LOCAL search_path = pg_catalog, pg_temp;
+    END LOOP;
+
+    orphans := @extschema@.count_orphans(s);
+    IF orphans > 0 THEN
+        RAISE WARNING 'contact rows of no customer in "%": %', customers, orphans
+            USING ERRCODE = 'foreign_key_violation',
+                  HINT = 'They are left alone: contact_sync.drift shows them, as orphan.';
+    END IF;
+    RAISE NOTICE '% customers looked at: % contact rows written, % failed, % skipped; % earlier failures cleared',
+        done, written, failed, skipped, cleared
+        USING HINT = CASE
+            WHEN skipped > 0 THEN 'Customers skipped are locked by another session: call contact_sync.reconcile again.'
+            WHEN failed > 0 THEN 'contact_sync.failures has the errors; contact_sync.drift shows what is not right.'
+            ELSE 'contact_sync.drift shows what is not right, if anything.' END;
+END
+$$;
+COMMENT ON PROCEDURE @extschema@.reconcile(regclass, integer, name, name, name) IS
+    'mends the contact data of customers in batches and commits each; a run that was stopped is taken up by the next';

@@ -1,0 +1,379 @@
+--
+-- reconcile: mends what drift names, and touches nothing else.
+--
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set legacy :abs_srcdir '/test/fixtures/legacy.sql'
+\pset format unaligned
+\pset footer off
+\pset null (null)
+\set SHOW_CONTEXT never
+-- How many contact rows there are, and how many differences.
+\set written '(SELECT count(*) FROM contact_methods) + (SELECT count(*) FROM contact_preferences)'
+\set keys 'SELECT ' :written ' AS rows, count(customer) AS drift FROM contact_sync.drift(\'keyed\', \'Id\');'
+-- What was recorded, and then forgotten.
+\set caught 'WITH caught AS (DELETE FROM contact_sync.failures RETURNING *) SELECT customer, function, times, sqlstate, message FROM caught ORDER BY customer, function;'
+
+CREATE ROLE regress_contact_owner;
+CREATE ROLE regress_contact_other;
+CREATE SCHEMA regress_reconcile;
+SET search_path = regress_reconcile;
+CREATE TABLE customers (id int PRIMARY KEY, phone text, whatsapp text);
+CREATE TABLE contact_preferences (customer_id int UNIQUE REFERENCES customers ON DELETE CASCADE ON UPDATE CASCADE,
+    preferred_method text DEFAULT 'whatsapp');
+CREATE TABLE contact_methods (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    customer_id int REFERENCES customers ON DELETE CASCADE ON UPDATE CASCADE,
+    method_type varchar(20) NOT NULL,
+    phone_number varchar(12) NOT NULL,
+    is_available boolean DEFAULT true,
+    is_preferred boolean DEFAULT false,
+    last_verified timestamptz,
+    verification_status varchar(20) DEFAULT 'unknown',
+    created_at timestamptz DEFAULT now(),
+    updated_at timestamptz DEFAULT now(),
+    UNIQUE (customer_id, method_type)
+);
+CREATE VIEW methods AS
+    SELECT customer_id AS customer, method_type AS method, phone_number AS number, is_preferred AS preferred
+    FROM contact_methods ORDER BY customer_id, method_type;
+CREATE VIEW drift AS SELECT * FROM contact_sync.drift('customers')
+    ORDER BY customer COLLATE "C", kind COLLATE "C", method COLLATE "C";
+-- What became of each row since remember(): 'not touched' means that it is the same version, xmin and all.
+CREATE TABLE remembered AS SELECT xmin::text AS version, * FROM contact_methods;
+CREATE PROCEDURE remember() LANGUAGE sql AS $$
+    DELETE FROM remembered;
+    INSERT INTO remembered SELECT xmin::text, * FROM contact_methods;
+$$;
+CREATE VIEW since AS
+    SELECT coalesce(m.customer_id, r.customer_id) AS customer, coalesce(m.method_type, r.method_type) AS method,
+           m.phone_number AS number,
+           CASE WHEN r.id IS NULL THEN 'inserted' WHEN m.id IS NULL THEN 'deleted'
+                WHEN m.xmin::text = r.version THEN 'not touched' ELSE 'updated' END AS became,
+           m.is_available AS available, m.is_preferred AS preferred, m.last_verified IS NOT NULL AS verified,
+           m.verification_status AS status, m.created_at = r.created_at AS same_age,
+           m.updated_at > r.updated_at AS later
+    FROM contact_methods m FULL JOIN remembered r USING (id) ORDER BY 1, 2;
+
+--
+-- From nothing
+--
+INSERT INTO customers SELECT i, '070' || i, CASE WHEN i <= 3 THEN '080' || i END FROM generate_series(1, 5) AS i;
+SELECT kind, count(*) FROM drift GROUP BY kind ORDER BY kind;
+-- Batches of two customers.
+CALL contact_sync.reconcile('customers', 2);
+SELECT * FROM drift;
+SELECT * FROM methods;
+SELECT * FROM contact_preferences ORDER BY customer_id;
+-- A second run finds nothing to do, and touches nothing: it locks no customer either.
+CALL remember();
+CREATE TEMPORARY TABLE locks AS SELECT id, xmax::text AS locker FROM customers;
+CALL contact_sync.reconcile('customers', 2);
+SELECT count(*) FROM since WHERE became <> 'not touched';
+SELECT count(*) FROM customers c JOIN locks l ON l.id = c.id WHERE c.xmax::text <> l.locker;
+
+--
+-- What becomes of a row, by the rules of update_contact_methods
+--
+-- An app has verified all methods.  Customer 1's phone is another, 2 has no whatsapp any more, 3 lost the preferences,
+-- 4 has a whatsapp now and prefers sms, 5 lost a method and prefers phone calls.
+UPDATE contact_methods SET last_verified = '2024-05-01', verification_status = 'verified', is_available = false,
+    created_at = '2024-01-01', updated_at = '2024-01-01';
+UPDATE customers SET phone = ' 0711' WHERE id = 1;
+UPDATE customers SET whatsapp = ' ' WHERE id = 2;
+DELETE FROM contact_preferences WHERE customer_id = 3;
+UPDATE customers SET whatsapp = '0804' WHERE id = 4;
+UPDATE contact_preferences SET preferred_method = 'sms' WHERE customer_id = 4;
+DELETE FROM contact_methods WHERE customer_id = 5 AND method_type = 'phone_call';
+UPDATE contact_preferences SET preferred_method = 'phone_call' WHERE customer_id = 5;
+CALL remember();
+SELECT * FROM drift;
+CALL contact_sync.reconcile('customers', 2);
+SELECT * FROM since;
+SELECT * FROM drift;
+
+--
+-- Rows that cannot be mended are recorded and counted; the others of their batch are mended all the same.
+--
+-- A number too long for phone_number; a CHECK; a trigger that raises; one that raises on the preferences.
+ALTER TABLE contact_methods ADD CHECK (phone_number <> '0999');
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.customer_id = TG_ARGV[0]::int THEN
+        RAISE 'customer % is refused', NEW.customer_id;
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON contact_methods FOR EACH ROW EXECUTE FUNCTION refuse(3);
+CREATE TRIGGER refuse BEFORE INSERT ON contact_preferences FOR EACH ROW EXECUTE FUNCTION refuse(8);
+UPDATE customers SET phone = '0712345678901' WHERE id = 1;
+UPDATE customers SET phone = '0999' WHERE id = 2;
+UPDATE customers SET phone = '0713' WHERE id IN (3, 4, 5);
+INSERT INTO customers VALUES (6, '0706', '0801234567890'), (7, NULL, '0807'), (8, '0708', NULL);
+CALL contact_sync.reconcile('customers');
+SELECT * FROM drift;
+SELECT customer, function, times, sqlstate, message FROM contact_sync.failures ORDER BY customer, function;
+-- The same again counts up times.
+SET client_min_messages = error;
+CALL contact_sync.reconcile('customers', 1);
+RESET client_min_messages;
+SELECT customer, times FROM contact_sync.failures ORDER BY customer, function;
+-- What is mended waits no longer; nor does what is gone.
+UPDATE customers SET phone = '0711' WHERE id = 1;
+DELETE FROM customers WHERE id = 2;
+DROP TRIGGER refuse ON contact_methods;
+CALL contact_sync.reconcile('customers');
+SELECT * FROM drift;
+DROP TRIGGER refuse ON contact_preferences;
+UPDATE customers SET whatsapp = '0806' WHERE id = 6;
+CALL contact_sync.reconcile('customers');
+SELECT * FROM drift;
+:caught
+
+-- A failure of sync_contact_numbers is past where both numbers are there, or neither is, or the customer is gone.
+INSERT INTO contact_sync.failures
+    SELECT 'regress_reconcile.customers', customer, 'sync_contact_numbers', now(), now(), 1, '22001', 'too long'
+    FROM unnest(ARRAY['1', '7', '8', '99', '(unknown)']) AS customer;
+UPDATE customers SET phone = '' WHERE id = 8;
+-- Those of another table are not its business.
+INSERT INTO contact_sync.failures
+    SELECT 'regress_reconcile.other', '1', 'update_contact_methods', now(), now(), 1, '22001', 'too long';
+SELECT id, phone, whatsapp FROM customers WHERE id IN (1, 7, 8) ORDER BY id;
+CALL contact_sync.reconcile('customers');
+:caught
+
+-- An error that lies with no customer ends the run; the batches before stay.
+CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM no_such_function(); RETURN NEW; END $$;
+CREATE TRIGGER fail BEFORE INSERT ON contact_methods FOR EACH ROW WHEN (NEW.customer_id = 5) EXECUTE FUNCTION fail();
+DELETE FROM contact_methods;
+CALL contact_sync.reconcile('customers', 2);
+SELECT DISTINCT customer FROM drift ORDER BY customer;
+:caught
+-- The next run goes on from there.
+DROP TRIGGER fail ON contact_methods;
+CALL contact_sync.reconcile('customers', 2);
+SELECT * FROM drift;
+
+--
+-- Constraints that are not valid yet are validated; orphans are left alone and counted.
+--
+ALTER TABLE contact_methods DROP CONSTRAINT contact_methods_customer_id_fkey;
+INSERT INTO contact_methods (customer_id, method_type, phone_number) VALUES (99, 'sms', '0799');
+CALL contact_sync.reconcile('customers');
+ALTER TABLE contact_methods ADD FOREIGN KEY (customer_id) REFERENCES customers
+    ON DELETE CASCADE ON UPDATE CASCADE NOT VALID;
+ALTER TABLE contact_methods ADD CHECK (phone_number <> '') NOT VALID;
+CALL contact_sync.reconcile('customers');
+SELECT conname, convalidated FROM pg_constraint
+    WHERE conrelid = 'contact_methods'::regclass AND contype IN ('c', 'f') ORDER BY conname;
+DELETE FROM contact_methods WHERE customer_id = 99;
+CALL contact_sync.reconcile('customers');
+SELECT count(*) FROM pg_constraint WHERE conrelid = 'contact_methods'::regclass AND NOT convalidated;
+
+--
+-- Every key
+--
+CREATE PROCEDURE create_tables(type text) LANGUAGE plpgsql AS $$
+BEGIN
+    DROP TABLE contact_methods, contact_preferences CASCADE;
+    EXECUTE format('CREATE TABLE contact_preferences (customer_id %s UNIQUE, preferred_method text)', type);
+    EXECUTE format('CREATE TABLE contact_methods (customer_id %s, method_type text, phone_number text, '
+                   'UNIQUE (customer_id, method_type))', type);
+    EXECUTE format('CREATE TABLE keyed ("Id" %s PRIMARY KEY, phone text, whatsapp text)', type);
+END $$;
+CREATE DOMAIN shop_key AS varchar(20) CHECK (VALUE LIKE 'shop %');
+CREATE TYPE pair AS (shop int, nr int);
+-- Three customers in batches of two, for each type: what reconcile wrote is all there is.
+SET client_min_messages = warning;
+CALL create_tables('uuid');
+INSERT INTO keyed SELECT gen_random_uuid(), '0701', '0801' FROM generate_series(1, 3);
+CALL contact_sync.reconcile('keyed', 2, 'Id');
+:keys
+DROP TABLE keyed;
+CALL create_tables('text COLLATE "C"');
+INSERT INTO keyed VALUES ('A', '1', '2'), ('a''b "c\', '1', '2'), ('{x,y}', '1', '2');
+CALL contact_sync.reconcile('keyed', 2, 'Id');
+:keys
+DROP TABLE keyed;
+CALL create_tables('char(4)');
+INSERT INTO keyed VALUES ('A', '1', '2'), ('B', '1', '2'), ('C', '1', '2');
+CALL contact_sync.reconcile('keyed', 2, 'Id');
+:keys
+DROP TABLE keyed;
+CALL create_tables('shop_key');
+INSERT INTO keyed VALUES ('shop 1', '1', '2'), ('shop 2', '1', '2'), ('shop 3', '1', '2');
+CALL contact_sync.reconcile('keyed', 2, 'Id');
+:keys
+DROP TABLE keyed;
+CALL create_tables('int[]');
+INSERT INTO keyed VALUES ('{1,1}', '1', '2'), ('{1}', '1', '2'), ('{1,2}', '1', '2');
+CALL contact_sync.reconcile('keyed', 2, 'Id');
+:keys
+DROP TABLE keyed;
+CALL create_tables('pair');
+INSERT INTO keyed VALUES ('(1,1)', '1', '2'), ('(1,2)', '1', '2'), ('(2,1)', '1', '2');
+CALL contact_sync.reconcile('keyed', 2, 'Id');
+:keys
+DROP TABLE keyed;
+-- Customers in partitions and inheritance children; the same id in two of them is no endless loop.
+CALL create_tables('int');
+DROP TABLE keyed;
+CREATE TABLE keyed ("Id" int PRIMARY KEY, phone text, whatsapp text) PARTITION BY HASH ("Id");
+CREATE TABLE keyed_0 PARTITION OF keyed FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE keyed_1 PARTITION OF keyed FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+INSERT INTO keyed SELECT i, '1', '2' FROM generate_series(1, 5) AS i;
+CALL contact_sync.reconcile('keyed', 2, 'Id');
+:keys
+DROP TABLE keyed;
+DELETE FROM contact_methods;
+DELETE FROM contact_preferences;
+CREATE TABLE keyed ("Id" int PRIMARY KEY, phone text, whatsapp text);
+CREATE TABLE keyed_child () INHERITS (keyed);
+INSERT INTO keyed SELECT i, '1', '2' FROM generate_series(1, 3) AS i;
+INSERT INTO keyed_child SELECT i, '1', '2' FROM generate_series(4, 6) AS i;
+CALL contact_sync.reconcile('keyed', 2, 'Id');
+:keys
+-- A missing column is not an empty number; contact tables with the columns needed alone.
+ALTER TABLE keyed DROP COLUMN whatsapp;
+UPDATE keyed SET phone = CASE "Id" WHEN 1 THEN '3' END WHERE "Id" < 3;
+ALTER TABLE contact_preferences DROP COLUMN preferred_method;
+CALL contact_sync.reconcile('keyed', 2, 'Id');
+SELECT customer_id, method_type, phone_number FROM contact_methods WHERE customer_id < 3 ORDER BY 1, 2;
+-- Names of any kind.
+CREATE SCHEMA "regress_reconcile %1$s ""100%""";
+SET search_path = "regress_reconcile %1$s ""100%""", regress_reconcile;
+CREATE TYPE "the %s" AS ENUM ('whatsapp', 'sms', 'phone_call');
+CREATE TABLE contact_preferences (customer_id int UNIQUE, preferred_method "the %s" DEFAULT 'sms');
+CREATE TABLE contact_methods (customer_id int, method_type "the %s", phone_number varchar(4), is_preferred boolean,
+    UNIQUE (customer_id, method_type));
+CREATE TABLE "100% ""customers""" ("the %I" int PRIMARY KEY, phone text, "W %L" text);
+INSERT INTO "100% ""customers""" VALUES (1, '0701', '0801'), (2, '0702', '080200');
+CALL contact_sync.reconcile('"100% ""customers"""', 10, 'the %I', 'phone', 'W %L');
+SELECT * FROM contact_methods ORDER BY customer_id, method_type;
+SELECT * FROM contact_sync.drift('"100% ""customers"""', 'the %I', 'phone', 'W %L');
+:caught
+DROP SCHEMA "regress_reconcile %1$s ""100%""" CASCADE;
+SET search_path = regress_reconcile;
+RESET client_min_messages;
+
+--
+-- Triggers of contact tables find names in the schema of customers, and the caller's search_path is what it was.
+--
+CREATE TABLE seen (path text);
+CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN INSERT INTO seen VALUES (current_setting('search_path')); RETURN NEW; END $$;
+CREATE TRIGGER see BEFORE INSERT ON contact_methods FOR EACH STATEMENT EXECUTE FUNCTION see();
+DELETE FROM contact_methods WHERE customer_id = 6;
+SET search_path = public;
+CALL contact_sync.reconcile('regress_reconcile.keyed', id_column => 'Id');
+SHOW search_path;
+SET search_path = regress_reconcile;
+SELECT DISTINCT path FROM seen;
+-- Nothing of the caller's search_path is used: not even an operator.
+CREATE SCHEMA regress_reconcile_trap;
+CREATE FUNCTION regress_reconcile_trap.trap(bigint, bigint) RETURNS bigint
+    LANGUAGE plpgsql AS $$ BEGIN RAISE 'trapped'; END $$;
+CREATE FUNCTION regress_reconcile_trap.trap(text, text) RETURNS boolean
+    LANGUAGE plpgsql AS $$ BEGIN RAISE 'trapped'; END $$;
+CREATE OPERATOR regress_reconcile_trap.+ (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = regress_reconcile_trap.trap);
+CREATE OPERATOR regress_reconcile_trap.<> (LEFTARG = text, RIGHTARG = text, FUNCTION = regress_reconcile_trap.trap);
+CREATE OPERATOR regress_reconcile_trap.= (LEFTARG = text, RIGHTARG = text, FUNCTION = regress_reconcile_trap.trap);
+DELETE FROM contact_methods WHERE customer_id = 6;
+SET search_path = regress_reconcile_trap, pg_catalog;
+SELECT 1::bigint + 1::bigint;
+CALL contact_sync.reconcile('regress_reconcile.keyed', id_column => 'Id');
+SELECT count(*) FROM contact_sync.drift('regress_reconcile.keyed', 'Id');
+SET search_path = regress_reconcile;
+
+--
+-- Whose rights
+--
+-- The owner of the tables needs no rights on failures: the extension's owner keeps them.
+DROP TABLE keyed, keyed_child CASCADE;
+DELETE FROM contact_methods;
+DELETE FROM contact_preferences;
+DROP TRIGGER see ON contact_methods;
+CREATE TABLE keyed ("Id" int PRIMARY KEY, phone text, whatsapp text);
+INSERT INTO keyed VALUES (1, '0701', '0801'), (2, '0999', NULL);
+ALTER TABLE contact_methods ADD CHECK (phone_number <> '0999');
+GRANT USAGE ON SCHEMA regress_reconcile TO regress_contact_owner, regress_contact_other;
+ALTER TABLE keyed OWNER TO regress_contact_owner;
+ALTER TABLE contact_methods OWNER TO regress_contact_owner;
+ALTER TABLE contact_preferences OWNER TO regress_contact_owner;
+SET SESSION AUTHORIZATION regress_contact_owner;
+CALL contact_sync.reconcile('keyed', id_column => 'Id');
+SELECT * FROM contact_sync.failures;
+-- Who is no member of the owner may neither mend nor tend to failures.
+SET SESSION AUTHORIZATION regress_contact_other;
+CALL contact_sync.reconcile('keyed', id_column => 'Id');
+SELECT * FROM contact_sync.waiting_failures('keyed');
+SELECT contact_sync.record_failure('keyed', '1', 'update_contact_methods', '22001', 'planted');
+SELECT contact_sync.forget_failures('keyed', '{regress_reconcile.keyed}', '{2}', '{update_contact_methods}', '{1}');
+RESET SESSION AUTHORIZATION;
+-- The owner may, for this table and no other.
+SET SESSION AUTHORIZATION regress_contact_owner;
+SELECT * FROM contact_sync.waiting_failures('keyed');
+SELECT contact_sync.record_failure('customers', '1', 'update_contact_methods', '22001', 'planted');
+SELECT contact_sync.forget_failures('customers', '{regress_reconcile.keyed}', '{2}', '{update_contact_methods}', '{1}');
+RESET SESSION AUTHORIZATION;
+:caught
+-- A table of another owner is not written, nor one with code of others.
+ALTER TABLE contact_methods OWNER TO regress_contact_other;
+\set VERBOSITY terse
+CALL contact_sync.reconcile('keyed', id_column => 'Id');
+\set VERBOSITY default
+ALTER TABLE contact_methods OWNER TO regress_contact_owner;
+CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'planted'; END $$;
+ALTER FUNCTION planted() OWNER TO regress_contact_other;
+CREATE TRIGGER planted BEFORE INSERT ON contact_methods FOR EACH ROW EXECUTE FUNCTION planted();
+CALL contact_sync.reconcile('keyed', id_column => 'Id');
+
+--
+-- How it is called
+--
+CALL contact_sync.reconcile('customers', 0);
+CALL contact_sync.reconcile('customers', NULL);
+CALL contact_sync.reconcile(NULL);
+BEGIN;
+CALL contact_sync.reconcile('customers');
+ROLLBACK;
+
+--
+-- enable says how many customers drifted while the triggers were off, and how to mend it.
+--
+DROP TABLE customers, keyed, contact_methods, contact_preferences CASCADE;
+SET client_min_messages = warning;
+\set ECHO none
+\i :legacy
+\set ECHO all
+RESET client_min_messages;
+-- On a database that was never attached
+SELECT count(*) FROM contact_sync.disable('customers');
+INSERT INTO customers (name, phone, whatsapp) VALUES ('one', '0701', '0801'), ('two', '0702', '0802');
+SELECT count(*) FROM contact_sync.enable('customers');
+CALL contact_sync.reconcile('customers');
+SELECT count(*) FROM contact_sync.drift('customers');
+-- and without contact tables
+SELECT count(*) FROM contact_sync.disable('customers');
+ALTER TABLE contact_methods RENAME TO elsewhere;
+SELECT count(*) FROM contact_sync.enable('customers');
+ALTER TABLE elsewhere RENAME TO contact_methods;
+-- On one that is attached; where nothing drifted there is nothing to say.
+SELECT count(*) > 0 AS attached FROM contact_sync.attach('customers');
+SELECT count(*) FROM contact_sync.disable('customers');
+UPDATE customers SET whatsapp = '0812' WHERE name = 'two';
+SELECT count(*) FROM contact_sync.enable('customers');
+UPDATE customers SET whatsapp = '0822' WHERE name = 'two';
+SELECT count(*) FROM contact_sync.drift('customers');
+SELECT count(*) FROM contact_sync.enable('customers');
+-- verify advises where no customer has contact data yet.
+SELECT status, problem FROM contact_sync.verify('customers') WHERE check_name = 'contact_data';
+TRUNCATE contact_methods, contact_preferences;
+SELECT status, problem, fix FROM contact_sync.verify('customers') WHERE check_name = 'contact_data';
+CALL contact_sync.reconcile('customers');
+SELECT status, problem FROM contact_sync.verify('customers') WHERE check_name = 'contact_data';
+
+-- clean up
+SET client_min_messages = warning;
+RESET search_path;
+DROP SCHEMA regress_reconcile, regress_reconcile_trap CASCADE;
+DROP ROLE regress_contact_owner, regress_contact_other;
