@@ -130,8 +130,9 @@ void fail(const Work &work, const Failure &failure)
 								  failure.context ? failure.context : ""),
 					unrecorded != nullptr
 						? errhint("The failure could not be recorded; the server log says why.")
-						: errhint("It is recorded in contact_sync.failures. If the tables are at fault, "
-								  "SELECT * FROM contact_sync.verify(%s) says what to mend.",
+						: errhint("It is recorded in contact_sync.failures. Mend the cause, then CALL "
+								  "contact_sync.reconcile(%s); "
+								  "contact_sync.verify says what is wrong with the tables, if it is that.",
 								  quote_literal_cstr(work.binding.customers)));
 		});
 }
