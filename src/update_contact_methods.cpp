@@ -59,7 +59,8 @@ const char *type_of(const ContactTable &table, const char *column)
 }
 
 /// Inserts the rows that are not there. One that another session inserts meanwhile is updated.
-const char *insert_sql(const Binding &binding, const ContactTable &methods, const ContactTable &preferences)
+const char *insert_sql(const Binding &binding, const ContactTable &methods, const ContactTable &preferences,
+					   Unique unique)
 {
 	const char *preferred = "'whatsapp'";
 	if (preferences.is_usable())
@@ -81,21 +82,13 @@ const char *insert_sql(const Binding &binding, const ContactTable &methods, cons
 					 "AND e.method_type::pg_catalog.text OPERATOR(pg_catalog.=) w.method)",
 					 methods.name, binding.key_equality);
 
-	switch (unique_index(methods, {"customer_id", "method_type"}))
-	{
-	case Unique::immediate:
+	// With a deferrable index there is no arbiter: such a row is an error, for the guard.
+	if (unique == Unique::immediate)
 		appendStringInfo(&sql,
 						 " ON CONFLICT (customer_id, method_type) DO UPDATE SET %s "
 						 "WHERE COALESCE(m.phone_number::pg_catalog.text, '') "
 						 "OPERATOR(pg_catalog.<>) excluded.phone_number::pg_catalog.text",
 						 other_number(methods, "excluded.phone_number"));
-		break;
-	case Unique::deferrable: // no arbiter for ON CONFLICT: such a row is an error, for the guard
-		break;
-	case Unique::none:
-		ereport(ERROR, errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
-				errmsg("there is no unique index on (customer_id, method_type) of table %s", methods.name));
-	}
 	return sql.data;
 }
 
@@ -130,6 +123,8 @@ struct Task
 
 	Datum as_text() const
 	{
+		if (number.empty())
+			return 0;
 		return PointerGetDatum(cstring_to_text_with_len(number.data(), static_cast<int>(number.size())));
 	}
 	char is_null() const { return number.empty() ? 'n' : ' '; }
@@ -145,6 +140,7 @@ struct UpdateContactMethods
 	bool looked_up;
 	ContactTable target;
 	ContactTable preferences;
+	Unique unique;		///< of its index on customer and method
 	int max_characters; ///< of a number; -1: any
 	SPIPlanPtr by_key;
 	SPIPlanPtr update;
@@ -165,6 +161,7 @@ struct UpdateContactMethods
 		if (!target.is_usable())
 			return;
 
+		unique = unique_index(target, {"customer_id", "method_type"});
 		Oid type;
 		int32 typmod;
 		Oid collation;
@@ -178,14 +175,23 @@ struct UpdateContactMethods
 		lock_table(preferences, AccessShareLock);
 	}
 
-	void prepare_statements(Binding &binding)
+	/// Writes the numbers that are not null; returns how many rows it touched.
+	uint64 write(Binding &binding, bool as_insert, const Datum *values, const char *nulls)
 	{
-		Oid numbers[parameters] = {binding.id.type, TEXTOID, TEXTOID};
-		Oid flags[parameters] = {binding.id.type, BOOLOID, BOOLOID};
+		Oid types[parameters] = {binding.id.type, TEXTOID, TEXTOID};
+		if (as_insert && insert == nullptr)
+			insert = prepare(binding, insert_sql(binding, target, preferences, unique), parameters, types);
+		if (!as_insert && update == nullptr)
+			update = prepare(binding, update_sql(binding, target), parameters, types);
+		return execute(as_insert ? insert : update, values, nulls);
+	}
 
-		insert = prepare(binding, insert_sql(binding, target, preferences), parameters, numbers);
-		update = prepare(binding, update_sql(binding, target), parameters, numbers);
-		remove = prepare(binding, delete_sql(binding, target), parameters, flags);
+	void erase(Binding &binding, const Datum *values)
+	{
+		Oid types[parameters] = {binding.id.type, BOOLOID, BOOLOID};
+		if (remove == nullptr)
+			remove = prepare(binding, delete_sql(binding, target), parameters, types);
+		execute(remove, values, nullptr);
 	}
 
 	/// The task for a column; a number that does not fit is left out of it, and that is a failure.
@@ -229,8 +235,9 @@ struct UpdateContactMethods
 		const Task whatsapp = task(binding, work, change, binding.whatsapp, customer.whatsapp);
 		const Task phone = task(binding, work, change, binding.phone, customer.phone);
 
-		if (insert == nullptr)
-			prepare_statements(binding);
+		if (unique == Unique::none)
+			ereport(ERROR, errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+					errmsg("there is no unique index on (customer_id, method_type) of table %s", target.name));
 		const uint64 wanted =
 			(whatsapp.number.empty() ? 0 : methods_of_whatsapp) + (phone.number.empty() ? 0 : methods_of_phone);
 		if (wanted > 0)
@@ -239,14 +246,14 @@ struct UpdateContactMethods
 			const bool is_new = change.before == nullptr;
 			const Datum values[parameters] = {work.key.value, whatsapp.as_text(), phone.as_text()};
 			const char nulls[parameters] = {' ', whatsapp.is_null(), phone.is_null()};
-			if (execute(is_new ? insert : update, values, nulls) < wanted)
-				execute(is_new ? update : insert, values, nulls);
+			if (write(binding, is_new, values, nulls) < wanted)
+				write(binding, !is_new, values, nulls);
 		}
 		if (whatsapp.remove || phone.remove)
 		{
 			const Datum values[parameters] = {work.key.value, BoolGetDatum(whatsapp.remove),
 											  BoolGetDatum(phone.remove)};
-			execute(remove, values, nullptr);
+			erase(binding, values);
 		}
 	}
 };
