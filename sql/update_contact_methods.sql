@@ -490,9 +490,17 @@ CREATE TRIGGER t AFTER INSERT ON too_many FOR EACH ROW
     EXECUTE FUNCTION contact_sync.update_contact_methods('id', 'phone', 'whatsapp', 'email');
 INSERT INTO too_many VALUES (82, '0782');
 SELECT * FROM methods WHERE customer_id >= 80;
+-- Of a partitioned table a cause is told once, not once a partition.
+CREATE SCHEMA regress_methods_bare;
+CREATE TABLE regress_methods_bare.customers (id int, phone text, whatsapp text) PARTITION BY LIST (id);
+CREATE TABLE regress_methods_bare.one PARTITION OF regress_methods_bare.customers FOR VALUES IN (1);
+CREATE TABLE regress_methods_bare.two PARTITION OF regress_methods_bare.customers FOR VALUES IN (2);
+CREATE TRIGGER trigger_update_contact_methods AFTER INSERT OR UPDATE ON regress_methods_bare.customers
+    FOR EACH ROW EXECUTE FUNCTION contact_sync.update_contact_methods();
+INSERT INTO regress_methods_bare.customers VALUES (1, '1', '1'), (2, '2', '2');
 -- Only a call outside a trigger raises.
 \set VERBOSITY sqlstate
 SELECT contact_sync.update_contact_methods();
 
 -- clean up
-DROP SCHEMA regress_methods, regress_methods_parts, regress_methods_enum, "Regress Methods" CASCADE;
+DROP SCHEMA regress_methods, regress_methods_parts, regress_methods_enum, regress_methods_bare, "Regress Methods" CASCADE;

@@ -66,25 +66,20 @@ Rights rights_of_failures(const Work &work)
 	return {owner, "pg_catalog, pg_temp"};
 }
 
-struct Said
+/// Whether it is said for the first time in this session. A message names its table: of a partition, the topmost
+/// parent.
+bool is_news(const char *message)
 {
-	Oid table;
-	uint32 message;
-};
-
-/// Whether it is said for the first time in this session.
-bool is_news(Oid table, const char *message)
-{
-	static HTAB *said = nullptr;
+	static HTAB *said = nullptr; // hashes of messages
 	if (said == nullptr)
 	{
 		HASHCTL control = {};
-		control.keysize = control.entrysize = sizeof(Said);
+		control.keysize = control.entrysize = sizeof(uint64);
 		said = hash_create("contact_sync warnings", 16, &control, HASH_ELEM | HASH_BLOBS);
 	}
 
-	const Said key = {table,
-					  hash_bytes(reinterpret_cast<const unsigned char *>(message), static_cast<int>(strlen(message)))};
+	const uint64 key =
+		hash_bytes_extended(reinterpret_cast<const unsigned char *>(message), static_cast<int>(strlen(message)), 0);
 	bool found;
 	hash_search(said, &key, HASH_ENTER, &found);
 	return !found;
@@ -137,9 +132,9 @@ void fail(const Work &work, const Failure &failure)
 		});
 }
 
-void warn_once(Oid table, int sqlstate, const char *message, const char *hint)
+void warn_once(int sqlstate, const char *message, const char *hint)
 {
-	if (!is_news(table, message))
+	if (!is_news(message))
 		return;
 	say(
 		[sqlstate, message, hint]
@@ -151,7 +146,7 @@ void warn_once(Oid table, int sqlstate, const char *message, const char *hint)
 
 void skip(const Work &work, int sqlstate, const char *problem)
 {
-	warn_once(work.binding.table, sqlstate,
+	warn_once(sqlstate,
 			  psprintf("%s() leaves work undone on table \"%s\": %s", work.function, work.binding.customers, problem),
 			  psprintf("SELECT * FROM contact_sync.verify(%s) says what to mend.",
 					   quote_literal_cstr(work.binding.customers)));

@@ -48,8 +48,8 @@ template <typename Body> bool guarded(const Work &work, const Rights *rights, co
 /// `problem` says what is wrong, as a clause.
 void skip(const Work &work, int sqlstate, const char *problem);
 
-/// Says so once in a session and table: the WARNING under skip(), for what is no customers table.
-void warn_once(Oid table, int sqlstate, const char *message, const char *hint);
+/// The WARNING under skip(), for what is no customers table: said once in a session and message.
+void warn_once(int sqlstate, const char *message, const char *hint);
 
 /// Whether a trigger is made as `timing` asks, with no more arguments than there are; else that is skipped.
 bool is_fit(const Work &work, const TriggerData &trigger, const Timing &timing);

@@ -59,8 +59,9 @@ Datum touch_updated_at(const TriggerData &trigger)
 	}
 	if (problem != nullptr)
 	{
-		warn_once(RelationGetRelid(trigger.tg_relation), sqlstate,
-				  psprintf("trigger \"%s\" of table \"%s\" does nothing: %s", trigger.tg_trigger->tgname,
+		warn_once(sqlstate,
+				  psprintf("trigger \"%s\" of table \"%s.%s\" does nothing: %s", trigger.tg_trigger->tgname,
+						   get_namespace_name(RelationGetNamespace(trigger.tg_relation)),
 						   RelationGetRelationName(trigger.tg_relation), problem),
 				  "touch_updated_at() is for BEFORE UPDATE, FOR EACH ROW; its argument names the column.");
 		return unchanged_row(trigger);

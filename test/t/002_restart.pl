@@ -1,6 +1,5 @@
 # The module needs no preloading: it is loaded by the first trigger that fires, also after a restart, and what
-# postgresql.conf, a database or a role say of its settings before it is loaded holds from the first trigger on.  An
-# attached database and its failures go through pg_dump and back.
+# postgresql.conf, a database or a role say of its settings before it is loaded holds from the first trigger on.
 use strict;
 use warnings;
 
@@ -128,25 +127,6 @@ $log = slurp_file($node->logfile, $offset);
 like($log, qr/LOG:  contact_sync could not record a failure of update_contact_methods\(\) for customer 1 of table "public\.customers": .*"failures_check"\n.*DETAIL:  .*"good"\n/,
 	'a failure that cannot be recorded is in the log, with both errors');
 $node->safe_psql('shop', 'ALTER TABLE contact_sync.failures DROP CONSTRAINT failures_check');
-
-# Through pg_dump and back: triggers, tables, rows and failures.  The restore fires no trigger, or each row would be
-# written twice.
-my $all = q{SELECT 'methods', m::text FROM contact_methods m UNION ALL SELECT 'customers', c::text FROM customers c
-	UNION ALL SELECT 'preferences', p::text FROM contact_preferences p
-	UNION ALL SELECT 'failures', f::text FROM contact_sync.failures f ORDER BY 1, 2};
-$node->safe_psql('shop', q{INSERT INTO customers VALUES (2, 'two', '2', 'w'), (3, 'three', NULL, NULL)});
-my $dump = $node->backup_dir . '/shop.sql';
-mkdir $node->backup_dir;
-$node->command_ok([ 'pg_dump', '-f', $dump, '-d', $node->connstr('shop') ], 'pg_dump');
-$node->safe_psql('postgres', 'CREATE DATABASE restored');
-$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-d', $node->connstr('restored') ], 'restore');
-is($node->safe_psql('restored', $all), $node->safe_psql('shop', $all), 'all rows are the same');
-like($node->safe_psql('restored', $all), qr/^failures\|\(public\.customers,1,update_contact_methods,/m, 'with the failures');
-is($node->safe_psql('restored', q{SELECT count(*) FROM contact_sync.verify('customers') WHERE status IN ('fix', 'blocked')}),
-	'0', 'verify finds nothing to fix in what was restored');
-is($node->safe_psql('restored', "UPDATE customers SET phone = '15' WHERE id = 1; $method"), '15', 'which synchronises');
-is($node->safe_psql('restored', q{SELECT has_table_privilege('clerk', 'contact_sync.failures', 'SELECT'),
-	has_function_privilege('clerk', 'contact_sync.update_contact_methods()', 'EXECUTE')}), 'f|f', 'and gives nobody more rights');
 
 $node->stop;
 done_testing();

@@ -1,0 +1,678 @@
+# Whatever state a legacy database is in, attach and reconcile make it right, and no row of contact data is lost.
+#
+# A generator makes databases (each a schema) of random shape, with a random subset of the broken states that adoption
+# knows, and random rows, some of them wrong; none that must be mended by hand.  What has to become of each row is told
+# here once more, in plain SQL over the rows as they were.
+#
+#   CONTACT_SYNC_SEED        the first database's seed; the others count on from there (a random one)
+#   CONTACT_SYNC_DATABASES   how many databases (200)
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $first_seed = $ENV{CONTACT_SYNC_SEED} // time;
+my $databases = $ENV{CONTACT_SYNC_DATABASES} // 200;
+diag("CONTACT_SYNC_SEED=$first_seed CONTACT_SYNC_DATABASES=$databases");
+
+my $node = PostgreSQL::Test::Cluster->new('property');
+$node->init;
+$node->start;
+$node->safe_psql('postgres', q{
+	CREATE EXTENSION contact_sync;
+	CREATE ROLE shop_owner;
+	CREATE ROLE someone;
+	CREATE ROLE authenticated;
+	GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA contact_sync TO shop_owner;
+});
+
+my @tables = qw(contact_preferences contact_methods contact_history);
+
+# What has a default, and what the sync can do without.
+my %optional = (
+	contact_preferences => [
+		qw(id preferred_method whatsapp_enabled sms_enabled phone_call_enabled quiet_hours language created_at updated_at) ],
+	contact_methods => [ qw(id is_available is_preferred last_verified verification_status created_at updated_at) ],
+	contact_history => [ qw(id customer_id method type status timestamp content duration created_at) ]);
+my %defaults = (
+	contact_preferences => $optional{contact_preferences},
+	contact_methods => [ qw(id is_available is_preferred verification_status created_at updated_at) ],
+	contact_history => [ qw(id timestamp created_at) ]);
+
+#
+# The generator
+#
+
+sub chance { return rand() < shift }
+sub one_of { return $_[ rand @_ ] }
+sub some_of { my $chance = shift; return grep { chance($chance) } @_ }
+
+sub literal
+{
+	my ($value) = @_;
+	return 'NULL' unless defined $value;
+	$value =~ s/([\\'])/\\$1/g;
+	return "E'$value'";
+}
+
+# A number as contact sync stores it, as the README says.
+sub trimmed
+{
+	my ($value) = @_;
+	return unless defined $value;
+	$value =~ s/^[ \t\n\r\f\x0B]+|[ \t\n\r\f\x0B]+$//g;
+	return length $value ? $value : undef;
+}
+
+sub new_id
+{
+	my ($type, $number) = @_;
+	return sprintf '%08x-0000-4000-8000-%012x', rand 2**32, $number if $type eq 'uuid';
+	return one_of(-1, 1) * (int(rand 1e9) * 10_000 + $number) if $type eq 'bigint';
+	return one_of('c', 'C ', q{it's "}, '\\', '{x,', '%s ', "\t") . $number;
+}
+
+sub new_number
+{
+	my ($width) = @_;
+	my $number = one_of('07', '+2557') . int(rand 1e8);
+	return one_of(undef, '', '  ', "\t\n", " $number", "$number\t", $number, substr($number x 4, 0, $width // 40));
+}
+
+sub new_time { return chance(.1) ? undef : sprintf '2024-%02d-%02d %02d:00+00', 1 + rand 12, 1 + rand 28, rand 24 }
+
+# generate SEED: the database, as a hash: sql makes it, states are what is broken, the rest says what it is.
+sub generate
+{
+	my ($seed) = @_;
+	my (@sql, @states);
+	my $broken = sub { push @states, shift; push @sql, @_ };
+	srand $seed;
+
+	# The customers' shape
+	my $id_type = one_of(qw(uuid bigint text));
+	my $odd_names = chance(.3);
+	my $schema = $odd_names ? "\"Shop $seed\"" : "shop_$seed";
+	my ($table, $id, $phone, $whatsapp) =
+	  $odd_names ? ('"The ""Customers"""', '"Id"', '"Phone %s"', '"WhatsApp"') : qw(customers id phone whatsapp);
+	my $customers = "$schema.$table";
+	my $partitioned = chance(.3);
+	my $domain = chance(.15);
+	my ($phone_type, $whatsapp_type) = (one_of('varchar(20)', 'text'), one_of('varchar(20)', 'text'));
+	my $has_whatsapp = !chance(.1);
+	my $type = $domain ? "$schema.customer_key" : $id_type;
+	my $reference = $domain && chance(.5) ? $id_type : $type;
+	my $rls = one_of(qw(off open authenticated branch));
+	my $attached = chance(.25);
+	my %missing = map { $_ => 1 } some_of($attached ? .5 : .15, @tables);
+	my %there = map { $_ => 1 } $attached ? @tables : grep { !$missing{$_} } @tables;
+
+	push @sql, 'BEGIN', "CREATE SCHEMA $schema AUTHORIZATION shop_owner",
+	  "GRANT USAGE ON SCHEMA $schema TO authenticated, someone", 'SET SESSION AUTHORIZATION shop_owner';
+	push @sql, "CREATE DOMAIN $type AS $id_type" if $domain;
+	push @sql,
+	  "CREATE TABLE $customers (gone integer, $id $type PRIMARY KEY, name text NOT NULL, $phone $phone_type,"
+	  . " $whatsapp $whatsapp_type, branch text, shouted text GENERATED ALWAYS AS (upper(name)) STORED)"
+	  . ($partitioned ? " PARTITION BY HASH ($id)" : ''),
+	  "ALTER TABLE $customers DROP COLUMN gone", "GRANT SELECT, INSERT, UPDATE ON $customers TO authenticated";
+	push @sql, map { "CREATE TABLE $schema.part_$_ PARTITION OF $customers FOR VALUES WITH (MODULUS 3, REMAINDER $_)" } 0 .. 2
+	  if $partitioned;
+	$broken->('whatsapp dropped and added again', "ALTER TABLE $customers DROP COLUMN $whatsapp",
+		"ALTER TABLE $customers ADD COLUMN $whatsapp $whatsapp_type") if $has_whatsapp && chance(.15);
+	$broken->('no whatsapp column', "ALTER TABLE $customers DROP COLUMN $whatsapp") unless $has_whatsapp;
+	push @sql, "ALTER TABLE $customers ENABLE ROW LEVEL SECURITY" if $rls ne 'off';
+	push @sql, "CREATE POLICY r ON $customers FOR SELECT USING (true)", "CREATE POLICY i ON $customers FOR INSERT WITH CHECK (true)",
+	  "CREATE POLICY u ON $customers FOR UPDATE USING (true)", "CREATE POLICY d ON $customers FOR DELETE USING (true)"
+	  if $rls eq 'open';
+	push @sql, "CREATE POLICY app ON $customers TO authenticated USING (true)" if $rls eq 'authenticated';
+	push @sql, "CREATE POLICY app ON $customers TO authenticated USING (branch IN ('Arusha', 'Moshi'))" if $rls eq 'branch';
+
+	# The contact tables, as legacy databases have them, each with a column that contact_sync knows nothing of
+	my @methods = ('whatsapp', 'sms', 'phone_call');
+	my $room = 20;
+	my ($method_type, $method_check, $number_type) =
+	  ('varchar(20)', q{CHECK (method_type IN ('whatsapp', 'sms', 'phone_call'))}, 'varchar(20)');
+	if (!$missing{contact_methods} && !$attached)
+	{
+		if (chance(.3))
+		{
+			($method_check, @methods) = @{ one_of(
+				[ q{CHECK (method_type IN ('whatsapp', 'sms'))}, 'whatsapp', 'sms' ],
+				[ q{CHECK (method_type = ANY (ARRAY['sms', 'phone_call', 'email']))}, 'sms', 'phone_call', 'email' ],
+				[ q{CHECK (method_type <> 'phone_call')}, 'sms', 'whatsapp', 'email' ],
+				[ q{CHECK (length(method_type) = 3)}, 'sms' ]) };
+			$broken->("method_type $method_check");
+		}
+		elsif (chance(.15))
+		{
+			($method_type, $method_check, @methods) = ('varchar(9)', '', 'whatsapp', 'sms', 'email');
+			$broken->('method_type too short');
+		}
+		elsif (chance(.15))
+		{
+			($method_type, $method_check) = ("$schema.method", '');
+			push @sql, "CREATE TYPE $method_type AS ENUM ('phone_call', 'sms', 'whatsapp')";
+		}
+		if (chance(.3))
+		{
+			($number_type, $room) = ('varchar(13)', 13);
+			$broken->('phone_number narrow');
+		}
+		elsif (chance(.3))
+		{
+			($number_type, $room) = ('text', 1000);
+		}
+	}
+	my %create = (
+		contact_preferences => qq{id uuid DEFAULT gen_random_uuid() PRIMARY KEY, customer_id $reference UNIQUE,
+			preferred_method varchar(20) DEFAULT 'whatsapp' CHECK (preferred_method IN ('whatsapp', 'sms', 'phone_call')),
+			whatsapp_enabled boolean DEFAULT true, sms_enabled boolean DEFAULT true, phone_call_enabled boolean DEFAULT true,
+			quiet_hours jsonb DEFAULT '{"enabled": false, "start": "22:00", "end": "08:00"}',
+			language varchar(10) DEFAULT 'en' CHECK (language IN ('en', 'sw')),
+			created_at timestamptz DEFAULT now(), updated_at timestamptz DEFAULT now()},
+		contact_methods => qq{id uuid DEFAULT gen_random_uuid() PRIMARY KEY, customer_id $reference,
+			method_type $method_type NOT NULL $method_check, phone_number $number_type NOT NULL,
+			is_available boolean DEFAULT true, is_preferred boolean DEFAULT false, last_verified timestamptz,
+			verification_status varchar(20) DEFAULT 'unknown'
+				CHECK (verification_status IN ('verified', 'unverified', 'unknown', 'failed')),
+			created_at timestamptz DEFAULT now(), updated_at timestamptz DEFAULT now(), UNIQUE (customer_id, method_type)},
+		contact_history => qq{id uuid DEFAULT gen_random_uuid() PRIMARY KEY, customer_id $reference,
+			method varchar(20) NOT NULL CHECK (method IN ('whatsapp', 'sms', 'phone_call')),
+			type varchar(20) NOT NULL CHECK (type IN ('message', 'call')), status varchar(20) NOT NULL,
+			timestamp timestamptz DEFAULT now(), content text, duration integer, created_at timestamptz DEFAULT now()});
+	for (grep { !$missing{$_} } @tables)
+	{
+		push @sql, "CREATE TABLE $schema.$_ ($create{$_}, mark integer)",
+		  "ALTER TABLE $schema.$_ ADD FOREIGN KEY (customer_id) REFERENCES $customers ON DELETE CASCADE",
+		  "GRANT SELECT, INSERT, UPDATE ON $schema.$_ TO authenticated";
+		push @sql, "CREATE INDEX ON $schema.$_ (customer_id)" if chance(.3);
+	}
+	push @sql, 'RESET SESSION AUTHORIZATION';
+	my $arguments = sprintf '%s::regclass', literal($customers);
+	my $named = $odd_names ? q{, id_column => 'Id', phone_column => 'Phone %s', whatsapp_column => 'WhatsApp'} : '';
+	# The triggers know the columns, but they may be dropped again.
+	$broken->('attached before', "DO \$\$ BEGIN PERFORM contact_sync.attach($arguments$named); END \$\$") if $attached;
+	for (keys %missing)
+	{
+		push @sql, "ALTER TABLE $schema.$_ ADD COLUMN mark integer" if $attached;
+		push @states, "$_ missing" unless $attached;
+	}
+
+	# Keys: what rows may break depends on them
+	my (%orphans, %twice, %nobody);
+	for my $contact (grep { $there{$_} } @tables)
+	{
+		my $alter = "ALTER TABLE $schema.$contact";
+		my $key = "${contact}_customer_id_fkey";
+		my $add = "$alter ADD FOREIGN KEY (customer_id) REFERENCES $customers";
+		if (chance(.4))
+		{
+			my $cascades = one_of('', 'ON DELETE CASCADE', 'ON UPDATE CASCADE', 'ON DELETE CASCADE ON UPDATE CASCADE', 'none');
+			$orphans{$contact} = $cascades eq 'none' || chance(.5);
+			push @sql, "$alter DROP CONSTRAINT $key";
+			$broken->("$contact: no foreign key") if $cascades eq 'none';
+			$broken->("$contact: foreign key '$cascades'" . ($orphans{$contact} ? ' NOT VALID' : ''),
+				"$add $cascades" . ($orphans{$contact} ? ' NOT VALID' : '')) if $cascades ne 'none';
+		}
+		next if $contact eq 'contact_history';
+		$nobody{$contact} = !($attached && $missing{$contact});
+		if (chance(.35))
+		{
+			my $constraint = $contact eq 'contact_methods' ? "${contact}_customer_id_method_type_key" : "${contact}_customer_id_key";
+			$broken->("$contact: no unique constraint", "$alter DROP CONSTRAINT $constraint");
+			$twice{$contact} = 1;
+		}
+	}
+
+	# Rows: no trigger is to see them
+	push @sql, 'SET LOCAL session_replication_role = replica';
+	my @customers;
+	for my $number (1 .. 4 + rand 6)
+	{
+		my %customer = (
+			id => new_id($id_type, $number),
+			branch => one_of('Arusha', 'Moshi', 'Mwanza', undef),
+			phone => new_number($phone_type eq 'text' ? undef : 20),
+			whatsapp => $has_whatsapp ? new_number($whatsapp_type eq 'text' ? undef : 20) : undef);
+		push @customers, \%customer;
+		my ($columns, @values) = ("$id, name, branch, $phone", $customer{id}, "customer $number", @customer{qw(branch phone)});
+		($columns, @values) = ("$columns, $whatsapp", @values, $customer{whatsapp}) if $has_whatsapp;
+		push @sql, "INSERT INTO $customers ($columns) VALUES (" . join(', ', map { literal($_) } @values) . ')';
+	}
+	my $mark = 0;
+	my %filled;
+	my $row = sub {
+		my ($contact, %values) = @_;
+		$values{mark} = ++$mark;
+		my @columns = sort keys %values;
+		push @sql, sprintf "INSERT INTO $schema.$contact (%s) VALUES (%s)", join(', ', @columns),
+		  join ', ', map { literal($values{$_}) } @columns;
+		$filled{$contact} = 1;
+	};
+	my %number_of = (whatsapp => 'whatsapp', sms => 'phone', phone_call => 'phone', email => 'none');
+	my $method_row = sub {
+		my ($customer, $method) = @_;
+		my $right = trimmed($customer->{ $number_of{$method} });
+		my $number = one_of(defined $right ? ($right, $right, "$right ") : (), '0900' . int(rand 1e6));
+		return if length $number > $room;
+		$row->('contact_methods', customer_id => $customer->{id}, method_type => $method, phone_number => $number,
+			is_available => one_of('true', 'false', undef), is_preferred => one_of('true', 'false'), last_verified => new_time(),
+			verification_status => one_of(qw(verified failed unknown)), created_at => new_time(), updated_at => new_time());
+	};
+	my $preferences_row = sub {
+		$row->('contact_preferences', customer_id => $_[0], preferred_method => one_of(qw(whatsapp sms phone_call)),
+			language => one_of(qw(en sw)), quiet_hours => one_of('{"enabled": true}', undef), created_at => new_time(),
+			updated_at => new_time());
+	};
+	my $history_row = sub {
+		$row->('contact_history', customer_id => $_[0], method => one_of(qw(whatsapp sms phone_call)),
+			type => one_of(qw(message call)), status => 'sent', timestamp => new_time(), duration => int(rand 100));
+	};
+	my %empty = map { $_ => 1 } some_of(.15, @tables);
+	for my $contact (grep { $there{$_} && !$empty{$_} } @tables)
+	{
+		my $write = sub {
+			my ($customer) = @_;
+			if ($contact eq 'contact_methods')
+			{
+				$method_row->($customer, $_) for some_of(.75, @methods);
+			}
+			else
+			{
+				($contact eq 'contact_history' ? $history_row : $preferences_row)->($customer->{id}) if chance(.7);
+			}
+		};
+		for my $customer (@customers)
+		{
+			$write->($customer);
+			if ($twice{$contact} || $contact eq 'contact_history')
+			{
+				$write->($customer) while chance(.3);
+			}
+		}
+		if ($orphans{$contact} && chance(.7))
+		{
+			push @states, "$contact: orphans";
+			$write->({ id => new_id($id_type, $_), phone => '0701', whatsapp => '0702' }) for 1001 .. 1004;
+		}
+		if (($nobody{$contact} || $contact eq 'contact_history') && chance(.3))
+		{
+			push @states, "$contact: customer_id null" if $contact ne 'contact_history';
+			$write->({ id => undef, phone => '0701', whatsapp => '0702' }) for 1 .. 3;
+		}
+	}
+	push @sql, 'SET LOCAL session_replication_role = origin';
+
+	# Columns and defaults
+	for my $contact (grep { $there{$_} } @tables)
+	{
+		my %gone;
+		if (chance(.25))
+		{
+			%gone = map { $_ => 1 } some_of(.3, @{ $optional{$contact} });
+			$gone{ one_of(qw(customer_id method_type phone_number)) } = 1 if $contact eq 'contact_methods' && !$filled{$contact};
+			$broken->("$contact: no column $_", "ALTER TABLE $schema.$contact DROP COLUMN $_ CASCADE") for sort keys %gone;
+		}
+		if (chance(.25))
+		{
+			$broken->("$contact: no default of $_", "ALTER TABLE $schema.$contact ALTER $_ DROP DEFAULT")
+			  for grep { !$gone{$_} } some_of(.4, @{ $defaults{$contact} });
+		}
+	}
+
+	# Triggers: ours, or the legacy ones with the defect that makes each change fail
+	if ($attached)
+	{
+		for (qw(trigger_sync_contact_numbers trigger_initialize_contact_preferences trigger_update_contact_methods))
+		{
+			next unless chance(.3);
+			my $state = one_of("ALTER TABLE $customers DISABLE TRIGGER $_", "ALTER TABLE $customers ENABLE REPLICA TRIGGER $_",
+				"ALTER TABLE $customers ENABLE ALWAYS TRIGGER $_", "DROP TRIGGER $_ ON $customers",
+				$partitioned ? "ALTER TABLE $schema.part_1 DISABLE TRIGGER $_" : ());
+			$broken->($state, $state);
+		}
+	}
+	elsif (chance(.8))
+	{
+		my $set_whatsapp = $has_whatsapp ? "NEW.$whatsapp := coalesce(nullif(NEW.$whatsapp, ''), NEW.$phone);" : '';
+		push @sql, 'SET SESSION AUTHORIZATION shop_owner',
+		  "CREATE FUNCTION $schema.sync_contact_numbers() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN $set_whatsapp RETURN NEW; END \$\$",
+		  "CREATE FUNCTION $schema.initialize_contact_preferences() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN
+			INSERT INTO $schema.contact_preferences (customer_id) VALUES (NEW.$id); RETURN NEW; END \$\$",
+		  "CREATE FUNCTION $schema.update_contact_methods() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN
+			DELETE FROM $schema.contact_methods WHERE customer_id = NEW.$id;
+			INSERT INTO $schema.contact_methods (customer_id, method_type, phone_number) VALUES (NEW.$id, 'sms', NEW.$phone);
+			RETURN NEW; END \$\$",
+		  'RESET SESSION AUTHORIZATION';
+		for ([ 'sync_contact_numbers', 'BEFORE INSERT OR UPDATE' ], [ 'initialize_contact_preferences', 'AFTER INSERT' ],
+			[ 'update_contact_methods', 'AFTER INSERT OR UPDATE' ])
+		{
+			next if chance(.15);
+			my $name = chance(.8) ? "trigger_$_->[0]" : "\"Old $_->[0]\"";
+			$broken->("legacy $_->[0]", "CREATE TRIGGER $name $_->[1] ON $customers FOR EACH ROW EXECUTE FUNCTION $schema.$_->[0]()");
+			$broken->("legacy $_->[0] off", "ALTER TABLE $customers DISABLE TRIGGER $name") if chance(.2);
+		}
+	}
+	for my $contact (grep { $there{$_} && $_ ne 'contact_history' } @tables)
+	{
+		next unless $attached && chance(.2);
+		$broken->("$contact: touch_updated_at disabled", "ALTER TABLE $schema.$contact DISABLE TRIGGER touch_updated_at");
+	}
+
+	# Row security, grants, owners
+	my $foreign = 0;
+	for my $contact (grep { $there{$_} } @tables)
+	{
+		my $on = "ON $schema.$contact";
+		my $alter = "ALTER TABLE $schema.$contact";
+		if ($attached)
+		{
+			$broken->("$contact: row security off", "$alter DISABLE ROW LEVEL SECURITY") if chance(.15);
+			$broken->("$contact: a policy dropped", "DROP POLICY IF EXISTS contact_sync_select $on") if chance(.15);
+			$broken->("$contact: no grants", "REVOKE ALL $on FROM authenticated") if $missing{$contact} && chance(.3);
+		}
+		else
+		{
+			my $policies = one_of('off', 'none', 'legacy', 'legacy', 'own');
+			push @states, "$contact: policies $policies";
+			push @sql, "$alter ENABLE ROW LEVEL SECURITY" if $policies ne 'off';
+			push @sql, "CREATE POLICY \"Enable read access for all users\" $on FOR SELECT USING (true)",
+			  "CREATE POLICY \"Enable insert access for all users\" $on FOR INSERT WITH CHECK (true)",
+			  "CREATE POLICY \"Enable update access for all users\" $on FOR UPDATE USING (true)" if $policies eq 'legacy';
+			push @sql, "CREATE POLICY own $on AS RESTRICTIVE USING (true)" if $policies eq 'own';
+		}
+		if (chance(.1))
+		{
+			$broken->("$contact: another owner", "$alter OWNER TO someone");
+			$foreign = 1;
+		}
+		if (chance(.1))
+		{
+			$broken->("$contact: row security forced", "$alter FORCE ROW LEVEL SECURITY");
+			$foreign = 1;
+		}
+	}
+	$broken->("customers' policy changed", "ALTER POLICY app ON $customers USING (branch = 'Arusha')")
+	  if $attached && $rls eq 'branch' && chance(.5);
+	my $narrowed = grep { $_ eq "customers' policy changed" } @states;
+	push @sql, 'COMMIT';
+
+	my $visible = $rls ne 'branch' ? 'true' : $narrowed ? q{branch = 'Arusha'} : q{branch IN ('Arusha', 'Moshi')};
+	my $sees = $rls ne 'branch' ? qr/^/ : $narrowed ? qr/^Arusha$/ : qr/^(?:Arusha|Moshi)$/;
+	return {
+		seed => $seed, sql => \@sql, states => \@states, schema => $schema, customers => $customers, id => $id, phone => $phone,
+		whatsapp => $has_whatsapp ? $whatsapp : undef, arguments => $arguments, named => $named, there => \%there,
+		id_type => $id_type, visible => $visible, batch => 1 + int(rand 12),
+		caller => $foreign || chance(.5) ? 'postgres' : 'shop_owner',
+		seen => [ grep { ($_->{branch} // '') =~ $sees } @customers ] };
+}
+
+#
+# What must be true of it.  These print complaints, one a line, and what happened, behind a plus sign.
+#
+
+# The rows of contact tables, as (source, mark, row)
+sub contact_rows
+{
+	my ($d, @which) = @_;
+	return join ' UNION ALL ', "SELECT NULL::text AS source, NULL::integer AS mark, NULL::jsonb AS row WHERE false",
+	  map { "SELECT '$_', t.mark, to_jsonb(t) - 'mark' FROM $d->{schema}.$_ AS t" } @which;
+}
+
+sub customer_numbers
+{
+	my ($d) = @_;
+	return "SELECT $d->{id}::text AS customer, " . join ', ', map {
+		$d->{$_} ? "nullif(btrim($d->{$_}::text, E' \\t\\n\\r\\f\\x0B'), '') AS $_" : "NULL AS $_"
+	} qw(phone whatsapp);
+}
+
+# Before: the rows as they are, and what has to become of each.
+sub before
+{
+	my ($d) = @_;
+	my $numbers = customer_numbers($d);
+	my $rows = contact_rows($d, grep { $d->{there}{$_} } @tables);
+	my $has_whatsapp = $d->{whatsapp} ? 'true' : 'false';
+	return qq{
+		CREATE TEMPORARY TABLE fate AS
+		WITH customer AS ($numbers FROM $d->{customers})
+		SELECT b.*, row ->> 'customer_id' AS customer_id, row ->> 'method_type' AS method,
+			   w.known, w.number, row ->> 'phone_number' = w.number IS TRUE AS is_right,
+			   CASE WHEN source <> 'contact_history' AND row ->> 'customer_id' IS NULL THEN 'customer_id is null'
+					WHEN row ->> 'customer_id' IS NOT NULL AND c.customer IS NULL THEN 'no such customer' END AS reason,
+			   CASE WHEN source <> 'contact_history' THEN
+					rank() OVER (PARTITION BY source, row ->> 'customer_id', row ->> 'method_type'
+								 ORDER BY t.number = w.number IS TRUE DESC,
+										  (row ->> 'updated_at')::timestamptz DESC NULLS LAST,
+										  (row ->> 'created_at')::timestamptz DESC NULLS LAST) END AS rank
+		FROM ($rows) AS b LEFT JOIN customer c ON c.customer = row ->> 'customer_id'
+			 CROSS JOIN LATERAL (SELECT nullif(btrim(row ->> 'phone_number', E' \\t\\n\\r\\f\\x0B'), '')) AS t(number)
+			 CROSS JOIN LATERAL (
+				SELECT (row ->> 'method_type' IN ('sms', 'phone_call') OR row ->> 'method_type' = 'whatsapp' AND $has_whatsapp) IS TRUE
+							AS known,
+					   CASE WHEN row ->> 'method_type' IN ('sms', 'phone_call') THEN c.phone
+							WHEN row ->> 'method_type' = 'whatsapp' AND $has_whatsapp THEN c.whatsapp END AS number) AS w};
+}
+
+# Afterwards: of each row that was there
+sub lost_rows
+{
+	my ($d) = @_;
+	my $rows = contact_rows($d, @tables);
+	my @changing = qw(phone_number is_available verification_status last_verified updated_at);
+	my $changing = join ',', @changing;
+	return (
+		# There may have been nothing to move.
+		"CREATE TEMPORARY TABLE quarantined (source text, reason text, customer_id text, mark integer, row jsonb);",
+		"SELECT to_regclass('$d->{schema}.contact_quarantine') IS NOT NULL AS quarantine \\gset",
+		"\\if :quarantine",
+		"INSERT INTO quarantined SELECT source_table, reason, customer, (row_data ->> 'mark')::integer, row_data - 'mark'"
+		  . " FROM $d->{schema}.contact_quarantine;",
+		"\\endif",
+		"CREATE TEMPORARY TABLE now_there AS $rows;",
+		q{SELECT format('+quarantined from %s: %s', source, reason) FROM quarantined;},
+		qq{
+		WITH judged AS (
+			SELECT f.*, q.reason AS moved_for, q.row AS moved_row, q.customer_id AS moved_customer,
+				   n.row AS row_now, (n.mark IS NOT NULL) AS stayed, q.mark IS NOT NULL AS moved,
+				   known AND number IS NULL AS unwanted
+			FROM fate f LEFT JOIN quarantined q USING (source, mark) LEFT JOIN now_there n USING (source, mark)
+		)
+		SELECT format('%s %s: %s', source, row, complaint)
+		FROM judged CROSS JOIN LATERAL (VALUES
+			('it is there and in quarantine', stayed AND moved),
+			('it is gone', NOT stayed AND NOT moved AND (reason IS NOT NULL OR NOT unwanted)),
+			('it was moved for ' || moved_for, moved AND moved_for IS DISTINCT FROM
+				CASE WHEN reason IS NOT NULL THEN reason WHEN rank IS NOT NULL THEN 'duplicate' END),
+			('it was not moved whole', moved AND (moved_row <> row OR moved_customer IS DISTINCT FROM customer_id)),
+			('it should be in quarantine: ' || reason, reason IS NOT NULL AND NOT moved),
+			('it is unwanted', reason IS NULL AND stayed AND unwanted),
+			('it was right and is now ' || row_now::text, stayed AND NOT unwanted AND (is_right OR NOT known)
+				AND NOT row_now @> row),
+			('it was mended to ' || row_now::text, stayed AND NOT unwanted AND NOT is_right AND known
+				AND NOT (row_now @> (row - '{$changing}'::text[])
+						 AND row_now @> jsonb_build_object('phone_number', number, 'is_available', true,
+														   'verification_status', 'unknown', 'last_verified', NULL)))
+			) AS c(complaint, applies)
+		WHERE applies IS NOT FALSE
+		UNION ALL
+		SELECT format('%s of customer %s: of %s rows %s were kept, %s of the best', source, customer_id, count(*),
+					  count(*) FILTER (WHERE NOT moved), count(*) FILTER (WHERE NOT moved AND rank = 1))
+		FROM judged WHERE reason IS NULL AND rank IS NOT NULL
+		GROUP BY source, customer_id, method
+		HAVING count(*) FILTER (WHERE NOT moved) <> 1 OR count(*) FILTER (WHERE NOT moved AND rank = 1) <> 1
+		UNION ALL
+		SELECT format('%s has %s rows too many in quarantine', source, count(*)) FROM quarantined q
+		WHERE NOT EXISTS (SELECT FROM fate f WHERE (f.source, f.mark) = (q.source, q.mark)) GROUP BY source
+		UNION ALL
+		SELECT format('%s has a new row: %s', source, row) FROM now_there
+		WHERE source = 'contact_history' AND mark IS NULL
+		UNION ALL
+		SELECT format('+kept in %s', source) FROM judged WHERE stayed
+		UNION ALL
+		SELECT '+deleted as unwanted' FROM judged WHERE NOT stayed AND NOT moved;});
+}
+
+# The methods and preferences that customers must have, told without contact_sync, and what contact_sync says
+sub not_right
+{
+	my ($d, $when) = @_;
+	my $numbers = customer_numbers($d);
+	my $known = $d->{whatsapp} ? "'whatsapp', 'sms', 'phone_call'" : "'sms', 'phone_call'";
+	return qq{
+		WITH customer AS ($numbers FROM $d->{customers}), wanted AS (
+			SELECT customer, method, number FROM customer
+				   CROSS JOIN LATERAL (VALUES ('whatsapp', whatsapp), ('sms', phone), ('phone_call', phone)) AS w(method, number)
+			WHERE number IS NOT NULL
+		), present AS (
+			SELECT customer_id::text, method_type::text, phone_number::text FROM $d->{schema}.contact_methods
+			WHERE method_type::text IN ($known)
+		)
+		SELECT '$when: missing: ' || m::text FROM (SELECT * FROM wanted EXCEPT ALL SELECT * FROM present) AS m
+		UNION ALL
+		SELECT '$when: too much: ' || m::text FROM (SELECT * FROM present EXCEPT ALL SELECT * FROM wanted) AS m
+		UNION ALL
+		SELECT '$when: preferences: ' || p::text
+		FROM (SELECT c.customer, count(p.customer_id)
+			  FROM customer c LEFT JOIN $d->{schema}.contact_preferences p ON p.customer_id::text = c.customer
+			  GROUP BY c.customer HAVING count(p.customer_id) <> 1) AS p
+		UNION ALL
+		SELECT format('$when: new and preferred: %s', m::text)
+		FROM $d->{schema}.contact_methods m JOIN $d->{schema}.contact_preferences p USING (customer_id)
+		WHERE m.mark IS NULL AND m.is_preferred IS DISTINCT FROM (m.method_type::text = p.preferred_method)
+		UNION ALL
+		SELECT '$when: drift: ' || d::text FROM contact_sync.drift($d->{arguments}) AS d
+		UNION ALL
+		SELECT '$when: failure: ' || f::text FROM contact_sync.failures f WHERE starts_with(f.customers_table, '$d->{schema}.')
+		UNION ALL
+		SELECT '$when: verify: ' || v::text FROM contact_sync.verify($d->{arguments}) AS v
+		WHERE status IN ('fix', 'blocked') OR status = 'advice' AND check_name IN ('unvalidated_constraint', 'contact_data');};
+}
+
+# An app's changes under row security, and what customers must hold then
+sub app_changes
+{
+	my ($d) = @_;
+	my (@sql, %expected);
+	my @seen = @{ $d->{seen} };
+	push @sql, "UPDATE $d->{customers} SET name = name || ' changed'";
+	if (my $customer = shift @seen)
+	{
+		my $number = one_of('0755', ' 0755', "0755\n") . int(rand 1e6);
+		push @sql, "UPDATE $d->{customers} SET $d->{phone} = " . literal($number) . " WHERE $d->{id} = " . literal($customer->{id});
+		# An empty whatsapp takes it as it is.
+		my $fill = $d->{whatsapp} && !defined trimmed($customer->{whatsapp});
+		$expected{ $customer->{id} } = { phone => $number, whatsapp => $fill ? $number : $customer->{whatsapp} };
+	}
+	if (my $customer = shift @seen)
+	{
+		push @sql, "UPDATE $d->{customers} SET $d->{phone} = NULL"
+		  . ($d->{whatsapp} ? ", $d->{whatsapp} = ' '" : '') . " WHERE $d->{id} = " . literal($customer->{id});
+		$expected{ $customer->{id} } = { phone => undef, whatsapp => $d->{whatsapp} ? ' ' : undef };
+	}
+	if ($d->{whatsapp} and my $customer = shift @seen)
+	{
+		push @sql, "UPDATE $d->{customers} SET $d->{whatsapp} = '0766' WHERE $d->{id} = " . literal($customer->{id});
+		$expected{ $customer->{id} } = {
+			phone => defined trimmed($customer->{phone}) ? $customer->{phone} : '0766', whatsapp => '0766' };
+	}
+	my $new = new_id($d->{id_type}, 2001);
+	push @sql, "INSERT INTO $d->{customers} ($d->{id}, name, branch, $d->{phone}) VALUES (" . literal($new) . ", 'new', 'Arusha', '0777')";
+	$expected{$new} = { phone => '0777', whatsapp => $d->{whatsapp} ? '0777' : undef };
+
+	my $values = join ', ', map {
+		'(' . join(', ', map { literal($_) . '::text' } $_, $expected{$_}{phone}, $expected{$_}{whatsapp}) . ')' } sort keys %expected;
+	my $whatsapp = $d->{whatsapp} ? "c.$d->{whatsapp}::text" : 'NULL';
+	my @complaints = qq{
+		SELECT 'customer after the app: ' || e::text
+		FROM (VALUES $values) AS e(id, phone, whatsapp) LEFT JOIN $d->{customers} c ON c.$d->{id}::text = e.id
+		WHERE (c.$d->{phone}::text, $whatsapp) IS DISTINCT FROM (e.phone, e.whatsapp)
+		UNION ALL
+		SELECT 'customer after the app: ' || c::text FROM $d->{customers} c
+		WHERE (name LIKE '% changed') <> ($d->{visible} IS TRUE AND name <> 'new');};
+	for my $contact (@tables)
+	{
+		push @complaints, 'SET ROLE authenticated;', "SELECT count(*) AS seen FROM $d->{schema}.$contact \\gset", 'RESET ROLE;', qq{
+			SELECT format('the app sees %s rows of $contact', :seen) WHERE :seen <> (
+				SELECT count(*) FROM $d->{schema}.$contact t JOIN $d->{customers} c ON c.$d->{id} = t.customer_id WHERE $d->{visible});};
+	}
+	return ('SET ROLE authenticated;', (map { "$_;" } @sql), 'RESET ROLE;', @complaints);
+}
+
+# start_adoption SEED: the database is made, adopted and looked at, by a psql of its own.
+sub start_adoption
+{
+	my $d = generate(shift);
+	$d->{script} = join "\n", 'SET client_min_messages = warning;', 'SET jit = off;',
+	  (map { "$_;" } @{ $d->{sql} }), before($d) . ';',
+	  "SET SESSION AUTHORIZATION $d->{caller};",
+	  "SELECT '+fixed ' || check_name FROM contact_sync.attach($d->{arguments}$d->{named});",
+	  "SELECT 'attached again: ' || check_name FROM contact_sync.attach($d->{arguments});",
+	  "SELECT '+drift: ' || kind FROM contact_sync.drift($d->{arguments});",
+	  'SET client_min_messages = notice;',
+	  "CALL contact_sync.reconcile($d->{arguments}, $d->{batch});",
+	  'SET client_min_messages = warning;',
+	  'RESET SESSION AUTHORIZATION;',
+	  (map { "ALTER TABLE $d->{schema}.$_ ADD COLUMN IF NOT EXISTS mark integer;" } @tables),
+	  lost_rows($d), not_right($d, 'after reconcile'), app_changes($d), not_right($d, 'after the app'),
+	  "DROP SCHEMA $d->{schema} CASCADE;", "SELECT '+finished';", '';
+	$d->{run} = IPC::Run::start [ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres') ],
+	  '<', \$d->{script}, '>', \$d->{out}, '2>', \$d->{err};
+	return $d;
+}
+
+# Two at a time
+my (%happened, @failed, @running);
+my @seeds = $first_seed .. $first_seed + $databases - 1;
+while (@seeds || @running)
+{
+	push @running, start_adoption(shift @seeds) while @seeds && @running < 2;
+	my $d = shift @running;
+	$d->{run}->finish;
+	my ($seed, $out, $err) = @$d{qw(seed out err)};
+	my @complaints;
+	my $finished = 0;
+	for (split /\n/, $out)
+	{
+		$finished = 1 if $_ eq '+finished';
+		if (/^\+(.*)/) { $happened{$1}++ }
+		else { push @complaints, $_ }
+	}
+	push @complaints, 'it did not finish' unless $finished;
+	# Of a column that is not there the app is told.
+	$err =~ s/^WARNING:  \w+\(\) leaves work undone .* it has no column.*\n//mg unless $d->{whatsapp};
+	push @complaints, $err if $err =~ /WARNING|ERROR|FATAL|PANIC/ || $err !~ /contact rows written, 0 failed, 0 skipped/;
+	$happened{"state $_"}++ for map { s/ .*//r } @{ $d->{states} };
+	if (@complaints)
+	{
+		push @failed, $seed;
+		diag(join "\n  ", "CONTACT_SYNC_SEED=$seed CONTACT_SYNC_DATABASES=1", "broken: " . join('; ', @{ $d->{states} }),
+			"attached by $d->{caller}", @complaints > 20 ? (@complaints[0 .. 19], 'and more') : @complaints);
+		note($d->{script});
+		$node->safe_psql('postgres', "DROP SCHEMA IF EXISTS $d->{schema} CASCADE");
+	}
+}
+is(join(' ', @failed), '', "$databases databases, each right after attach and reconcile, and nothing lost");
+
+# The generator must have met every rule.
+note(join "\n", map { "$_: $happened{$_}" } sort keys %happened);
+if ($databases >= 100)
+{
+	for ((map { "fixed $_" } qw(contact_table contact_owner contact_column contact_default phone_number_type method_type
+			unique_key touch_trigger grants quarantine misplaced_rows row_security policy legacy_policy foreign_key
+			legacy_trigger trigger)),
+		(map { "drift: $_" } 'missing', 'stale', 'unwanted', 'no preferences'),
+		(map { ("quarantined from contact_$_: no such customer") } qw(preferences methods history)),
+		(map { ("quarantined from contact_$_: duplicate", "quarantined from contact_$_: customer_id is null") }
+			qw(preferences methods)),
+		'deleted as unwanted')
+	{
+		ok($happened{$_}, $_);
+	}
+}
+
+$node->stop;
+done_testing();
