@@ -69,25 +69,19 @@ ContactTable contact_table(Binding &binding, const char *name, LOCKMODE lock,
 		found.problem = psprintf("\"%s\" is not a table", name);
 		found.sqlstate = ERRCODE_WRONG_OBJECT_TYPE;
 	}
-	else if (const char *problem = problem_of_rights(relation, binding.owner))
+	else
 	{
-		found.problem = problem;
-		found.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE;
-	}
-	else if (relation->rd_rel->relhassubclass)
-	{
-		binding.rests_on_absence = true;
+		// What holds of the table has to hold of its children: a statement on it writes them too.
+		binding.rests_on_absence |= relation->rd_rel->relhassubclass;
 		ListCell *cell;
 		foreach (cell, find_all_inheritors(found.oid, lock, nullptr))
 		{
-			const Relation child = relation_open(lfirst_oid(cell), NoLock);
-			found.problem = problem_of_rights(child, binding.owner);
-			relation_close(child, NoLock);
+			const Relation member = relation_open(lfirst_oid(cell), NoLock);
+			found.problem = problem_of_rights(member, binding.owner);
+			found.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE;
+			relation_close(member, NoLock);
 			if (found.problem != nullptr)
-			{
-				found.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE;
 				break;
-			}
 		}
 	}
 	relation_close(relation, NoLock);
