@@ -1,10 +1,11 @@
 /// What the AFTER functions have in common: the way from a trigger event to a rule at work under the guard.
 #pragma once
 
+#include "batch.hpp"
 #include "contact_table.hpp"
-#include "customer.hpp"
 #include "event.hpp"
 #include "failure.hpp"
+#include "groups.hpp"
 
 namespace contact_sync
 {
@@ -29,50 +30,136 @@ template <typename Rule> Binding &ready(const TriggerData &trigger)
 	}
 }
 
+/// Whether there may be something to do for a change. Raises nothing.
+template <typename Rule> bool concerns(const Binding &binding, const Change &change)
+{
+	return !field(binding.id, change.after).null && Rule::concerns(binding, change);
+}
+
+/// Serves the next `limit` changes that concern the rule. `are_new`: their customers have no contact data yet, as far
+/// as anybody can tell. To be called under the guard; raises what the rule's statements raise.
+template <typename Rule>
+void serve(const TriggerData &trigger, const Work &work, Changes &changes, int64 limit, bool are_new,
+		   Failures &failures)
+{
+	SPI_connect();
+	Binding &binding = ready<Rule>(trigger);
+	Rule &rule = binding.state<Rule>();
+	if (!rule.target.is_usable())
+	{
+		skip(work, rule.target.sqlstate, rule.target.problem);
+		SPI_finish();
+		return;
+	}
+
+	const MemoryContext memory =
+		AllocSetContextCreate(CurrentMemoryContext, "contact_sync batch", ALLOCSET_DEFAULT_SIZES);
+	const MemoryContext caller = MemoryContextSwitchTo(memory);
+	Change change;
+	bool more = true;
+	while (more && limit > 0)
+	{
+		typename Rule::Tasks tasks(binding);
+		int size = 0;
+		while (size < Min(limit, batch_limit(binding)) && (more = changes.next(change)))
+			if (concerns<Rule>(binding, change))
+			{
+				rule.plan(binding, trigger, work, change, tasks, failures);
+				size++;
+			}
+		limit -= size;
+		rule.carry_out(binding, tasks, are_new);
+		MemoryContextReset(memory);
+	}
+	MemoryContextSwitchTo(caller);
+	SPI_finish();
+}
+
+/// How many of the next `limit` changes concern the rule: all, where there are so many. Leaves the place where it is.
+template <typename Rule> int64 count(const Binding &binding, Changes &changes, int64 limit)
+{
+	int64 found = 0;
+	Change change;
+	changes.mark();
+	while (found < limit && changes.next(change))
+		found += concerns<Rule>(binding, change);
+	changes.back();
+	return found;
+}
+
 /// Serves a trigger event with a rule: a struct, kept with the binding and zeroed at first, that has
 ///
 ///   name, timing, state_after_failure    its function's name, when that fires, the DETAIL when it fails
 ///   concerns(binding, change)            whether there may be anything to do; cheap, and raises nothing
 ///   looked_up, look_up(binding), lock()  finds its tables and locks them, under the guard
 ///   target                               the table that it writes
-///   apply(binding, trigger, work, change)  does what there is to do, under the guard, in an SPI connection
+///   Tasks                                what is to be done for some customers
+///   plan(..., change, tasks, failures)   adds to them what a change asks for
+///   carry_out(binding, tasks, are_new)   does it, in an SPI connection
+///
+/// All of a statement is one attempt. Where that fails for what is in a row, it is made again in halves, until the rows
+/// at fault stand alone.
 template <typename Rule> Datum after_trigger(const TriggerData &trigger, Oid function)
 {
 	static_assert(std::is_trivially_destructible_v<Rule>);
 
 	Binding &binding = binding_of(trigger);
-	Work work = {Rule::name, function, Rule::state_after_failure, binding, {0, true}};
+	const Work work = {Rule::name, function, Rule::state_after_failure, binding};
 	if (!is_fit(work, trigger, Rule::timing) || !has_key(work))
 		return unchanged_row(trigger);
 
-	const Rights rights = {binding.owner, binding.search_path};
-	Changes changes(trigger);
+	Changes changes(trigger, binding);
+	changes.mark();
 	Change change;
-	while (changes.next(change))
-	{
-		work.key = field(binding.id, change.after);
-		if (work.key.null || !Rule::concerns(binding, change))
-			continue;
+	do
+		if (!changes.next(change))
+			return unchanged_row(trigger); // as most statements do, for they change no number
+	while (!concerns<Rule>(binding, change));
+	changes.back();
 
-		const Rule &known = binding.state<Rule>();
-		if (known.looked_up && !known.target.is_usable())
+	const Rule &known = binding.state<Rule>();
+	if (known.looked_up && !known.target.is_usable())
+	{
+		skip(work, known.target.sqlstate, known.target.problem);
+		return unchanged_row(trigger);
+	}
+
+	const Rights rights = {binding.owner, binding.search_path};
+	Failures failures(work, changes.by_row());
+	// A row that moves between partitions arrives as an INSERT where the trigger is FOR EACH ROW.
+	bool are_new = TRIGGER_FIRED_BY_INSERT(trigger.tg_event) && !(changes.by_row() && binding.is_partition);
+	for (Groups groups; groups.next();)
+	{
+		changes.mark();
+		const int64 size = groups.size();
+		const ErrorData *error = attempt(&rights, [&trigger, &work, &changes, size, are_new, &failures]
+										 { serve<Rule>(trigger, work, changes, size, are_new, failures); });
+		if (error == nullptr)
 		{
-			skip(work, known.target.sqlstate, known.target.problem);
+			failures.record();
 			continue;
 		}
-		guarded(work, &rights,
-				[&trigger, &work, &change]
+
+		failures.forget();
+		changes.back();
+		if (are_new && error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION)
+		{
+			are_new = false;
+			groups.try_again();
+		}
+		else if (!may_be_one_rows_fault(error->sqlerrcode) || !groups.split(count<Rule>(binding, changes, size)))
+		{
+			for (int64 left = size; left > 0 && changes.next(change);)
+				if (concerns<Rule>(binding, change))
 				{
-					SPI_connect();
-					Binding &bound = ready<Rule>(trigger);
-					Rule &rule = bound.state<Rule>();
-					if (rule.target.is_usable())
-						rule.apply(bound, trigger, work, change);
-					else
-						skip(work, rule.target.sqlstate, rule.target.problem);
-					SPI_finish();
-				});
+					failures.add({field(binding.id, change.after), error->sqlerrcode, error->message,
+								  work.state_after_failure, error->detail, error->context});
+					left--;
+				}
+			failures.record();
+		}
 	}
+	failures.sum_up();
 	return unchanged_row(trigger);
 }
 

@@ -98,6 +98,22 @@ const char *equality_operator(Oid type)
 	return name;
 }
 
+/// Ways to read a whole table.
+struct PlannerChoices
+{
+	bool seqscan;
+	bool hashjoin;
+	bool mergejoin;
+
+	static PlannerChoices get() { return {enable_seqscan, enable_hashjoin, enable_mergejoin}; }
+	static void set(const PlannerChoices &choices)
+	{
+		enable_seqscan = choices.seqscan;
+		enable_hashjoin = choices.hashjoin;
+		enable_mergejoin = choices.mergejoin;
+	}
+};
+
 Binding *bind(const TriggerData &trigger)
 {
 	const Relation relation = trigger.tg_relation;
@@ -115,7 +131,10 @@ Binding *bind(const TriggerData &trigger)
 	binding->table_name = qualified_name(binding->table);
 	binding->customers = qualified_name(topmost);
 	binding->search_path = psprintf("pg_catalog, %s, pg_temp", quote_identifier(get_namespace_name(binding->schema)));
+	binding->number =
+		quote_qualified_identifier(get_namespace_name(get_func_namespace(trigger.tg_trigger->tgfoid)), "number");
 	binding->is_partition = relation->rd_rel->relispartition;
+	binding->columns = CreateTupleDescCopyConstr(RelationGetDescr(relation));
 
 	const char *names[max_arguments];
 	for (int i = 0; i < max_arguments; i++)
@@ -171,17 +190,17 @@ SPIPlanPtr prepare(Binding &binding, const char *sql, int parameters, Oid *types
 	// Kept first: what SPI_keepplan() finds planned it throws away. The plan is made here and now, and stays until an
 	// invalidation, which makes the binding stale as well.
 	SPI_keepplan(plan);
-	const bool seqscan = enable_seqscan;
+	const PlannerChoices choices = PlannerChoices::get();
 	PG_TRY();
 	{
-		enable_seqscan = false;
+		PlannerChoices::set({false, false, false});
 		if (CachedPlan *cached = SPI_plan_get_cached_plan(plan))
 			ReleaseCachedPlan(cached, CurrentResourceOwner);
-		enable_seqscan = seqscan;
+		PlannerChoices::set(choices);
 	}
 	PG_CATCH();
 	{
-		enable_seqscan = seqscan;
+		PlannerChoices::set(choices);
 		SPI_freeplan(plan);
 		PG_RE_THROW();
 	}

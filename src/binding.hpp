@@ -24,7 +24,9 @@ struct Binding
 	const char *customers;	  ///< the topmost parent's name, qualified and quoted, for people and for failures
 	const char *search_path;  ///< for the body: pg_catalog, the schema, pg_temp
 	const char *key_equality; ///< the operator that compares keys, qualified; null where the type has none
+	const char *number;		  ///< the SQL function number of the extension, qualified and quoted
 	bool is_partition;
+	TupleDesc columns; ///< of the table
 	Column id;
 	Column phone;
 	Column whatsapp;
@@ -56,9 +58,9 @@ Binding &binding_of(const TriggerData &trigger);
 /// Notes that the binding rests on the table.
 void rest_on(Binding &binding, Oid table);
 
-/// Prepares a statement that lives as long as the binding, planned once, for any parameters, and never with a
-/// sequential scan: a plan made while a table is empty must serve it when it is full. To be called with the rights and
-/// the search_path that it is executed with, in an SPI connection. Raises what parsing and planning raise.
+/// Prepares a statement that lives as long as the binding, planned once, for any parameters. Its plan looks rows up by
+/// index, one by one: a plan made while a table is empty must serve it when it is full. To be called with the rights
+/// and the search_path that it is executed with, in an SPI connection. Raises what parsing and planning raise.
 SPIPlanPtr prepare(Binding &binding, const char *sql, int parameters, Oid *types);
 
 /// Registers the cache's callbacks. To be called once, as the module is loaded.

@@ -1,9 +1,13 @@
 #include "failure.hpp"
 
+#include <algorithm>
+
 extern "C"
 {
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
+#include "utils/array.h"
+#include "utils/datum.h"
 }
 
 namespace contact_sync
@@ -13,17 +17,32 @@ namespace
 {
 
 constexpr int warnings_allowed = 10;
-int warnings_given = 0; // in the present transaction
+constexpr int most_kept = 10000; // failures at a time
+int warnings_given = 0;			 // in the present transaction
 
-const char *key_text(const Work &work)
+const char *key_text(const Work &work, Field key)
 {
-	if (work.key.null)
+	if (key.null)
 		return "NULL";
 
 	Oid output;
 	bool is_varlena;
 	getTypeOutputInfo(work.binding.id.type, &output, &is_varlena);
-	return OidOutputFunctionCall(output, work.key.value);
+	return OidOutputFunctionCall(output, key.value);
+}
+
+const char *copy(const char *string)
+{
+	return string == nullptr ? nullptr : pstrdup(string);
+}
+
+/// What goes over to SQL as one array.
+template <typename Element> Datum text_array(int size, const Element &element)
+{
+	auto *elements = static_cast<Datum *>(palloc(sizeof(Datum) * size));
+	for (int i = 0; i < size; i++)
+		elements[i] = CStringGetTextDatum(element(i));
+	return PointerGetDatum(construct_array(elements, size, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 /// Says something to the client, if it can be said: a character that the client's encoding lacks is an ERROR like any
@@ -33,26 +52,6 @@ template <typename Say> void say(const Say &say)
 	if (const ErrorData *unsaid = attempt(nullptr, say))
 		ereport(LOG_SERVER_ONLY, errcode(unsaid->sqlerrcode),
 				errmsg("contact_sync could not send a warning: %s", unsaid->message));
-}
-
-void insert_failure(const Work &work, const Failure &failure, const char *customer)
-{
-	const char *sql =
-		psprintf("INSERT INTO %s AS f (customers_table, customer, function, first_failed, last_failed, times, "
-				 "sqlstate, message) "
-				 "VALUES ($1, $2, $3, pg_catalog.now(), pg_catalog.now(), 1, $4, $5) "
-				 "ON CONFLICT (customers_table, customer, function) DO UPDATE SET "
-				 "last_failed = excluded.last_failed, times = f.times OPERATOR(pg_catalog.+) 1, "
-				 "sqlstate = excluded.sqlstate, message = excluded.message",
-				 quote_qualified_identifier(get_namespace_name(get_func_namespace(work.function_oid)), "failures"));
-	Oid types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
-	Datum values[] = {CStringGetTextDatum(work.binding.customers), CStringGetTextDatum(customer),
-					  CStringGetTextDatum(work.function), CStringGetTextDatum(unpack_sql_state(failure.sqlstate)),
-					  CStringGetTextDatum(failure.message)};
-
-	SPI_connect();
-	SPI_execute_with_args(sql, lengthof(types), types, values, nullptr, false, 0);
-	SPI_finish();
 }
 
 Rights rights_of_failures(const Work &work)
@@ -93,43 +92,145 @@ void on_transaction_event(XactEvent event, void *)
 
 } // namespace
 
-void fail(const Work &work, const Failure &failure)
+Failures::Failures(const Work &work, bool by_row)
+	: work_(work), parent_(CurrentMemoryContext), told_(by_row ? &warnings_given : &told_here_)
 {
-	const char *customer = "(unknown)";
-	const char **found = &customer;
-	const Rights rights = rights_of_failures(work);
-	const ErrorData *unrecorded = attempt(&rights,
-										  [&work, &failure, found]
-										  {
-											  *found = key_text(work);
-											  insert_failure(work, failure, *found);
-										  });
+	static_assert(std::is_trivially_destructible_v<Failures>);
+}
 
-	if (unrecorded != nullptr)
-		ereport(LOG_SERVER_ONLY, errcode(failure.sqlstate),
-				errmsg("contact_sync could not record a failure of %s() for customer %s of table \"%s\": %s",
-					   work.function, customer, work.binding.customers, unrecorded->message),
-				errdetail_internal("%s", failure.message));
+void Failures::add(const Failure &failure)
+{
+	if (list_length(added_) >= most_kept)
+		record();
 
-	if (warnings_given++ >= warnings_allowed)
-		return;
+	if (memory_ == nullptr)
+		memory_ = AllocSetContextCreate(parent_, "contact_sync failures", ALLOCSET_DEFAULT_SIZES);
+	const MemoryContext caller = MemoryContextSwitchTo(memory_);
+	const Column &id = work_.binding.id;
+	auto *added = static_cast<Failure *>(palloc(sizeof(Failure)));
+	*added = {failure.key,		   failure.sqlstate,	 copy(failure.message),
+			  copy(failure.state), copy(failure.detail), copy(failure.context)};
+	if (!failure.key.null)
+		added->key.value = datumCopy(failure.key.value, id.by_value, id.length);
+	added_ = lappend(added_, added);
+	MemoryContextSwitchTo(caller);
+}
+
+void Failures::forget()
+{
+	added_ = NIL;
+	if (memory_ != nullptr)
+		MemoryContextReset(memory_);
+}
+
+/// One row for each customer, its last failure; sets `customers` to their keys as text as soon as these are known.
+void Failures::insert(const char **customers) const
+{
+	const int size = list_length(added_);
+	const auto failure = [this](int i) { return static_cast<const Failure *>(list_nth(added_, i)); };
+	for (int i = 0; i < size; i++)
+		customers[i] = key_text(work_, failure(i)->key);
+
+	const char *sql =
+		psprintf("INSERT INTO %s AS f (customers_table, customer, function, first_failed, last_failed, times, "
+				 "sqlstate, message) "
+				 "SELECT DISTINCT ON (a.customer) $1, a.customer, $2, pg_catalog.now(), pg_catalog.now(), "
+				 "pg_catalog.count(*) OVER (PARTITION BY a.customer), a.sqlstate, a.message "
+				 "FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5)) WITH ORDINALITY "
+				 "AS a (customer, sqlstate, message, place) ORDER BY a.customer, a.place DESC "
+				 "ON CONFLICT (customers_table, customer, function) DO UPDATE SET "
+				 "last_failed = excluded.last_failed, times = f.times OPERATOR(pg_catalog.+) excluded.times, "
+				 "sqlstate = excluded.sqlstate, message = excluded.message",
+				 quote_qualified_identifier(get_namespace_name(get_func_namespace(work_.function_oid)), "failures"));
+	Oid types[] = {TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
+	Datum values[] = {
+		CStringGetTextDatum(work_.binding.customers),
+		CStringGetTextDatum(work_.function),
+		text_array(size, [customers](int i) { return customers[i]; }),
+		text_array(size, [&failure](int i) { return unpack_sql_state(failure(i)->sqlstate); }),
+		text_array(size, [&failure](int i) { return failure(i)->message; }),
+	};
+
+	SPI_connect();
+	SPI_execute_with_args(sql, lengthof(types), types, values, nullptr, false, 0);
+	SPI_finish();
+}
+
+void Failures::tell(const Failure &failure, const char *customer, bool recorded) const
+{
 	say(
-		[&work, &failure, customer, unrecorded]
+		[this, &failure, customer, recorded]
 		{
 			ereport(WARNING, errcode(failure.sqlstate),
-					errmsg("%s() failed for customer %s of table \"%s\": %s", work.function, customer,
-						   work.binding.customers, failure.message),
+					errmsg("%s() failed for customer %s of table \"%s\": %s", work_.function, customer,
+						   work_.binding.customers, failure.message),
 					errdetail_internal("%s", failure.state),
 					errdetail_log("%s%s%s%s%s", failure.state, failure.detail ? "\n" : "",
 								  failure.detail ? failure.detail : "", failure.context ? "\n" : "",
 								  failure.context ? failure.context : ""),
-					unrecorded != nullptr
-						? errhint("The failure could not be recorded; the server log says why.")
-						: errhint("It is recorded in contact_sync.failures. Mend the cause, then CALL "
-								  "contact_sync.reconcile(%s); "
-								  "contact_sync.verify says what is wrong with the tables, if it is that.",
-								  quote_literal_cstr(work.binding.customers)));
+					recorded ? errhint("It is recorded in contact_sync.failures. Mend the cause, then CALL "
+									   "contact_sync.reconcile(%s); "
+									   "contact_sync.verify says what is wrong with the tables, if it is that.",
+									   quote_literal_cstr(work_.binding.customers))
+							 : errhint("The failure could not be recorded; the server log says why."));
 		});
+}
+
+void Failures::record()
+{
+	if (added_ == NIL)
+		return;
+
+	const MemoryContext caller = MemoryContextSwitchTo(memory_);
+	const int size = list_length(added_);
+	auto *customers = static_cast<const char **>(palloc(sizeof(const char *) * size));
+	std::fill_n(customers, size, "(unknown)");
+	const Rights rights = rights_of_failures(work_);
+	const ErrorData *unrecorded = attempt(&rights, [this, customers] { insert(customers); });
+
+	for (int i = 0; i < size; i++)
+	{
+		const auto &failure = *static_cast<const Failure *>(list_nth(added_, i));
+		if (unrecorded != nullptr)
+			ereport(LOG_SERVER_ONLY, errcode(failure.sqlstate),
+					errmsg("contact_sync could not record a failure of %s() for customer %s of table \"%s\": %s",
+						   work_.function, customers[i], work_.binding.customers, unrecorded->message),
+					errdetail_internal("%s", failure.message));
+		if (*told_ < warnings_allowed)
+		{
+			(*told_)++;
+			tell(failure, customers[i], unrecorded == nullptr);
+		}
+		else
+		{
+			untold_++;
+			untold_sqlstate_ = failure.sqlstate;
+		}
+	}
+	MemoryContextSwitchTo(caller);
+	forget();
+}
+
+void Failures::sum_up() const
+{
+	if (untold_ == 0 || told_ != &told_here_)
+		return;
+	say(
+		[this]
+		{
+			ereport(WARNING, errcode(untold_sqlstate_),
+					errmsg("%s() failed %lld more times on table \"%s\"", work_.function,
+						   static_cast<long long>(untold_), work_.binding.customers),
+					errdetail("The customers' rows are saved. Of one statement, ten failures are told."),
+					errhint("All are recorded in contact_sync.failures, or in the server log where that failed."));
+		});
+}
+
+void fail(const Work &work, const Failure &failure)
+{
+	Failures failures(work, true);
+	failures.add(failure);
+	failures.record();
 }
 
 void warn_once(int sqlstate, const char *message, const char *hint)

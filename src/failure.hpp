@@ -8,20 +8,20 @@
 namespace contact_sync
 {
 
-/// Which function is at work, and for which customer.
+/// Which function is at work.
 struct Work
 {
 	const char *function;
 	Oid function_oid;				 ///< tells the extension's schema
 	const char *state_after_failure; ///< for the DETAIL: what state things are in when it failed
 	const Binding &binding;
-	Field key;
 };
 
-/// What went wrong. `detail` and `context` may be null; they are for the server's log alone, for the body has more
-/// rights than the client.
+/// What went wrong for a customer. `detail` and `context` may be null; they are for the server's log alone, for the
+/// body has more rights than the client.
 struct Failure
 {
+	Field key;
 	int sqlstate;
 	const char *message;
 	const char *state; ///< for the DETAIL: what state things are in now
@@ -29,18 +29,52 @@ struct Failure
 	const char *context;
 };
 
-/// Records a failure in the table failures of the extension's schema, with its owner's rights, in a subtransaction of
-/// its own, and tells the client in a WARNING: ten of them in a transaction, then silence. Where it cannot be recorded
-/// the server's log gets a line. Raises 57014 and 40001 alone.
+/// The failures of one trigger event, kept until they are recorded, many in one subtransaction. Lives in the memory
+/// context it is made in.
+class Failures
+{
+  public:
+	Failures(const Work &work, bool by_row);
+
+	/// Keeps a copy of it. May record what there is, where there is very much.
+	void add(const Failure &failure);
+
+	/// Forgets what was added since the last record(): it was rolled back, and comes again.
+	void forget();
+
+	/// Records what was added in the table failures of the extension's schema, with its owner's rights, and tells the
+	/// client in WARNINGs: ten of them in a statement (by_row: in a transaction). Where it cannot be recorded the
+	/// server's log gets a line for each. Raises 57014 and 40001 alone.
+	void record();
+
+	/// Tells in one WARNING how many were not told one by one. (by_row: nothing; there is no telling which is the
+	/// last.)
+	void sum_up() const;
+
+  private:
+	void insert(const char **customers) const;
+	void tell(const Failure &failure, const char *customer, bool recorded) const;
+
+	const Work &work_;
+	MemoryContext parent_;
+	MemoryContext memory_ = nullptr; ///< of what was added
+	List *added_ = NIL;				 ///< of Failure *
+	int *told_;
+	int told_here_ = 0;
+	int64 untold_ = 0;
+	int untold_sqlstate_ = 0;
+};
+
+/// Records and tells one failure.
 void fail(const Work &work, const Failure &failure);
 
-/// Runs a body under the guard; true where it succeeded, else its error was dealt with by fail().
-template <typename Body> bool guarded(const Work &work, const Rights *rights, const Body &body)
+/// Runs a body for a customer under the guard; true where it succeeded, else its error was dealt with by fail().
+template <typename Body> bool guarded(const Work &work, Field key, const Body &body)
 {
-	const ErrorData *error = attempt(rights, body);
+	const ErrorData *error = attempt(nullptr, body);
 	if (error == nullptr)
 		return true;
-	fail(work, {error->sqlerrcode, error->message, work.state_after_failure, error->detail, error->context});
+	fail(work, {key, error->sqlerrcode, error->message, work.state_after_failure, error->detail, error->context});
 	return false;
 }
 

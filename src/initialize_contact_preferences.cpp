@@ -16,37 +16,46 @@ struct InitializeContactPreferences
 
 	bool looked_up;
 	ContactTable target;
-	SPIPlanPtr insert;
-	SPIPlanPtr by_key;
+	Unique unique; ///< of its index on customer
+	Statement insert_new;
+	Statement insert_missing;
+
+	using Tasks = Batch;
 
 	static bool concerns(const Binding &, const Change &) { return true; }
 
 	void look_up(Binding &binding)
 	{
 		target = contact_table(binding, "contact_preferences", RowExclusiveLock, {"customer_id"});
+		if (target.is_usable())
+			unique = unique_index(target, {"customer_id"});
 	}
 
 	void lock() const { lock_table(target, RowExclusiveLock); }
 
-	/// One row for the customer with the table's own defaults, unless there is one.
-	SPIPlanPtr prepare_insert(Binding &binding) const
+	static void plan(const Binding &binding, const TriggerData &, const Work &, const Change &change, Tasks &customers,
+					 Failures &)
 	{
-		const char *sql =
-			unique_index(target, {"customer_id"}) == Unique::immediate
-				? psprintf("INSERT INTO %s (customer_id) VALUES ($1) ON CONFLICT (customer_id) DO NOTHING", target.name)
-				: psprintf("INSERT INTO %s (customer_id) SELECT $1 WHERE NOT EXISTS "
-						   "(SELECT FROM %s AS p WHERE p.customer_id %s $1)",
-						   target.name, target.name, binding.key_equality);
-		return prepare(binding, sql, 1, &binding.id.type);
+		customers.add(field(binding.id, change.after).value, true, true);
 	}
 
-	void apply(Binding &binding, const TriggerData &trigger, const Work &work, const Change &change)
+	/// One row for each customer with the table's own defaults, unless there is one.
+	void carry_out(Binding &binding, const Tasks &customers, bool are_new)
 	{
-		if (!as_it_stands(binding, trigger, change.after, by_key).exists)
-			return;
-		if (insert == nullptr)
-			insert = prepare_insert(binding);
-		execute(insert, &work.key.value, " ");
+		const auto insert = [this](const char *from, const char *unless_there)
+		{ return psprintf("INSERT INTO %s (customer_id) SELECT k.id FROM %s %s", target.name, from, unless_there); };
+		const auto insert_sql = [this, &binding, &insert](const char *from)
+		{
+			return insert(from, unique == Unique::immediate
+									? "ON CONFLICT (customer_id) DO NOTHING"
+									: psprintf("WHERE NOT EXISTS (SELECT FROM %s AS p WHERE p.customer_id %s k.id)",
+											   target.name, binding.key_equality));
+		};
+
+		if (are_new && unique == Unique::immediate)
+			execute(binding, insert_new, customers, [&insert](const char *from) { return insert(from, ""); });
+		else
+			execute(binding, insert_missing, customers, insert_sql);
 	}
 };
 

@@ -51,7 +51,8 @@ const Column *empty_one(const Binding &binding, TupleTableSlot *row)
 }
 
 /// The row with the column filled, or as it is where the other's value does not fit.
-HeapTuple filled(const Work &work, Binding &binding, Relation table, HeapTuple row, const Column &target, Field value)
+HeapTuple filled(const Work &work, Field key, Binding &binding, Relation table, HeapTuple row, const Column &target,
+				 Field value)
 {
 	const bool is_phone = &target == &binding.phone;
 	const Column &source = is_phone ? binding.whatsapp : binding.phone;
@@ -67,13 +68,13 @@ HeapTuple filled(const Work &work, Binding &binding, Relation table, HeapTuple r
 		const char *message = misfit(filling, target, value.value);
 		if (message == nullptr)
 			return fill(filling, table, row, target, source, value.value);
-		fail(work, {ERRCODE_STRING_DATA_RIGHT_TRUNCATION, message, state_after_failure, nullptr, nullptr});
+		fail(work, {key, ERRCODE_STRING_DATA_RIGHT_TRUNCATION, message, state_after_failure, nullptr, nullptr});
 		return row;
 	}
 
 	HeapTuple result = row;
 	HeapTuple *there = &result;
-	guarded(work, nullptr,
+	guarded(work, key,
 			[&filling, table, row, &target, &source, value, there]
 			{
 				if (const char *message = misfit(filling, target, value.value))
@@ -90,7 +91,7 @@ Datum sync_contact_numbers(const TriggerData &trigger, Oid function)
 	Binding &binding = binding_of(trigger);
 	const Column &phone = binding.phone;
 	const Column &whatsapp = binding.whatsapp;
-	Work work = {name, function, state_after_failure, binding, {0, true}};
+	const Work work = {name, function, state_after_failure, binding};
 
 	if (!is_fit(work, trigger, {true, true, true}) || !has_column(work, phone) || !has_column(work, whatsapp))
 		return unchanged_row(trigger);
@@ -98,12 +99,11 @@ Datum sync_contact_numbers(const TriggerData &trigger, Oid function)
 	if (phone.generated || whatsapp.generated)
 		return unchanged_row(trigger);
 
-	Changes changes(trigger);
+	Changes changes(trigger, binding);
 	Change change;
 	if (!changes.next(change) || !concerns(binding, change))
 		return unchanged_row(trigger);
-	if (AttributeNumberIsValid(binding.id.number))
-		work.key = field(binding.id, change.after);
+	const Field key = AttributeNumberIsValid(binding.id.number) ? field(binding.id, change.after) : Field{0, true};
 
 	const Column *target = nullptr;
 	if (is_plain(phone, field(phone, change.after)) && is_plain(whatsapp, field(whatsapp, change.after)))
@@ -111,14 +111,14 @@ Datum sync_contact_numbers(const TriggerData &trigger, Oid function)
 	else
 	{
 		const Column **there = &target;
-		guarded(work, nullptr, [&binding, &change, there] { *there = empty_one(binding, change.after); });
+		guarded(work, key, [&binding, &change, there] { *there = empty_one(binding, change.after); });
 	}
 	if (target == nullptr)
 		return unchanged_row(trigger);
 
 	const Column &source = target == &phone ? whatsapp : phone;
 	HeapTuple row = change.before != nullptr ? trigger.tg_newtuple : trigger.tg_trigtuple;
-	return PointerGetDatum(filled(work, binding, trigger.tg_relation, row, *target, field(source, change.after)));
+	return PointerGetDatum(filled(work, key, binding, trigger.tg_relation, row, *target, field(source, change.after)));
 }
 
 } // namespace contact_sync

@@ -18,13 +18,30 @@ namespace
 constexpr int methods_of_whatsapp = 1;
 constexpr int methods_of_phone = 2;
 
-// The parameters of the statements below: $1 the customer's key; $2 what concerns whatsapp, $3 what concerns phone: a
-// number or null to write, true or false to delete. Nothing in them is found by search_path.
-constexpr int parameters = 3;
+// In the statements below nothing is found by search_path. `from` gives them the customers as they stand (batch.hpp).
 
-constexpr const char *is_whatsapp = "m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) 'whatsapp'";
-constexpr const char *is_phone = "(m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) 'sms' OR "
-								 "m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) 'phone_call')";
+/// A FROM item with the methods that are meant, w (method, number), beside each customer; the number is null where it
+/// is empty.
+const char *methods_that_are_meant(const Binding &binding, const char *from)
+{
+	const auto number_of = [&binding](const Column &column)
+	{
+		return AttributeNumberIsValid(column.number)
+				   ? psprintf("%s(c.%s::pg_catalog.text)", binding.number, quote_identifier(NameStr(column.name)))
+				   : "NULL::pg_catalog.text";
+	};
+	return psprintf("%1$s CROSS JOIN LATERAL (VALUES ('whatsapp', %2$s, k.whatsapp), ('sms', %3$s, k.phone), "
+					"('phone_call', %3$s, k.phone)) AS w (method, number, is_meant)",
+					from, number_of(binding.whatsapp), number_of(binding.phone));
+}
+
+/// The condition that `m` is the row of the method w.
+const char *is_its_row(const Binding &binding)
+{
+	return psprintf("w.is_meant AND m.customer_id %s k.id AND m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) "
+					"w.method",
+					binding.key_equality);
+}
 
 /// What becomes of the method's row `m` that has another number than `number`, an SQL expression.
 const char *other_number(const ContactTable &methods, const char *number)
@@ -44,12 +61,18 @@ const char *other_number(const ContactTable &methods, const char *number)
 }
 
 /// Rows that have this number already are not even locked.
-const char *update_sql(const Binding &binding, const ContactTable &methods)
+const char *update_sql(const Binding &binding, const ContactTable &methods, const char *from)
 {
-	const char *number = psprintf("CASE WHEN %s THEN $2 WHEN %s THEN $3 END", is_whatsapp, is_phone);
-	return psprintf("UPDATE %s AS m SET %s WHERE m.customer_id %s $1 "
-					"AND COALESCE(m.phone_number::pg_catalog.text, '') OPERATOR(pg_catalog.<>) %s",
-					methods.name, other_number(methods, number), binding.key_equality, number);
+	return psprintf("UPDATE %s AS m SET %s FROM %s WHERE %s AND w.number IS NOT NULL "
+					"AND COALESCE(m.phone_number::pg_catalog.text, '') OPERATOR(pg_catalog.<>) w.number",
+					methods.name, other_number(methods, "w.number"), methods_that_are_meant(binding, from),
+					is_its_row(binding));
+}
+
+const char *delete_sql(const Binding &binding, const ContactTable &methods, const char *from)
+{
+	return psprintf("DELETE FROM %s AS m USING %s WHERE %s AND w.number IS NULL", methods.name,
+					methods_that_are_meant(binding, from), is_its_row(binding));
 }
 
 /// A column's type, as SQL that no search_path can change.
@@ -58,30 +81,33 @@ const char *type_of(const ContactTable &table, const char *column)
 	return format_type_extended(get_atttype(table.oid, get_attnum(table.oid, column)), -1, FORMAT_TYPE_FORCE_QUALIFY);
 }
 
-/// Inserts the rows that are not there. One that another session inserts meanwhile is updated.
+/// Inserts what is not there: of new customers, everything. A row that another session inserts meanwhile is updated.
 const char *insert_sql(const Binding &binding, const ContactTable &methods, const ContactTable &preferences,
-					   Unique unique)
+					   Unique unique, bool are_new, const char *from)
 {
 	const char *preferred = "'whatsapp'";
 	if (preferences.is_usable())
 		preferred = psprintf("COALESCE((SELECT p.preferred_method::pg_catalog.text FROM %s AS p "
-							 "WHERE p.customer_id %s $1 LIMIT 1), 'whatsapp')",
+							 "WHERE p.customer_id %s k.id LIMIT 1), 'whatsapp')",
 							 preferences.name, binding.key_equality);
 	const bool has_preferred = methods.has("is_preferred");
 
 	StringInfoData sql;
 	initStringInfo(&sql);
 	appendStringInfo(&sql,
-					 "INSERT INTO %s AS m (customer_id, method_type, phone_number%s) SELECT $1, w.method::%s, w.number",
-					 methods.name, has_preferred ? ", is_preferred" : "", type_of(methods, "method_type"));
-	if (has_preferred)
-		appendStringInfo(&sql, ", w.method OPERATOR(pg_catalog.=) %s", preferred);
-	appendStringInfo(&sql,
-					 " FROM (VALUES ('whatsapp', $2), ('sms', $3), ('phone_call', $3)) AS w (method, number) "
-					 "WHERE w.number IS NOT NULL AND NOT EXISTS (SELECT FROM %s AS e WHERE e.customer_id %s $1 "
-					 "AND e.method_type::pg_catalog.text OPERATOR(pg_catalog.=) w.method)",
-					 methods.name, binding.key_equality);
+					 "INSERT INTO %s AS m (customer_id, method_type, phone_number%s) "
+					 "SELECT %s k.id, w.method::%s, w.number%s FROM %s WHERE w.is_meant AND w.number IS NOT NULL",
+					 methods.name, has_preferred ? ", is_preferred" : "", are_new ? "" : "DISTINCT",
+					 type_of(methods, "method_type"),
+					 has_preferred ? psprintf(", w.method OPERATOR(pg_catalog.=) %s", preferred) : "",
+					 methods_that_are_meant(binding, from));
+	if (are_new)
+		return sql.data;
 
+	appendStringInfo(&sql,
+					 " AND NOT EXISTS (SELECT FROM %s AS m WHERE m.customer_id %s k.id "
+					 "AND m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) w.method)",
+					 methods.name, binding.key_equality);
 	// With a deferrable index there is no arbiter: such a row is an error, for the guard.
 	if (unique == Unique::immediate)
 		appendStringInfo(&sql,
@@ -90,12 +116,6 @@ const char *insert_sql(const Binding &binding, const ContactTable &methods, cons
 						 "OPERATOR(pg_catalog.<>) excluded.phone_number::pg_catalog.text",
 						 other_number(methods, "excluded.phone_number"));
 	return sql.data;
-}
-
-const char *delete_sql(const Binding &binding, const ContactTable &methods)
-{
-	return psprintf("DELETE FROM %s AS m WHERE m.customer_id %s $1 AND ($2 AND %s OR $3 AND %s)", methods.name,
-					binding.key_equality, is_whatsapp, is_phone);
 }
 
 bool key_changed(const Binding &binding, const Change &change)
@@ -115,21 +135,6 @@ bool concerns_column(const Binding &binding, const Column &column, const Change 
 	return key_changed(binding, change) || may_have_changed(column, change.before, change.after);
 }
 
-/// What is to be done for one of the customer's numbers.
-struct Task
-{
-	bool remove;
-	std::string_view number; ///< to be written, unless empty
-
-	Datum as_text() const
-	{
-		if (number.empty())
-			return 0;
-		return PointerGetDatum(cstring_to_text_with_len(number.data(), static_cast<int>(number.size())));
-	}
-	char is_null() const { return number.empty() ? 'n' : ' '; }
-};
-
 struct UpdateContactMethods
 {
 	static constexpr const char *name = "update_contact_methods";
@@ -142,10 +147,19 @@ struct UpdateContactMethods
 	ContactTable preferences;
 	Unique unique;		///< of its index on customer and method
 	int max_characters; ///< of a number; -1: any
-	SPIPlanPtr by_key;
-	SPIPlanPtr update;
-	SPIPlanPtr insert;
-	SPIPlanPtr remove;
+	Statement update;
+	Statement insert_new;
+	Statement insert_missing;
+	Statement remove;
+
+	struct Tasks
+	{
+		Batch to_write;
+		Batch to_remove;
+		uint64 rows_to_write = 0;
+
+		explicit Tasks(const Binding &binding) : to_write(binding), to_remove(binding) {}
+	};
 
 	static bool concerns(const Binding &binding, const Change &change)
 	{
@@ -175,53 +189,43 @@ struct UpdateContactMethods
 		lock_table(preferences, AccessShareLock);
 	}
 
-	/// Writes the numbers that are not null; returns how many rows it touched.
-	uint64 write(Binding &binding, bool as_insert, const Datum *values, const char *nulls)
+	enum class Task
 	{
-		Oid types[parameters] = {binding.id.type, TEXTOID, TEXTOID};
-		if (as_insert && insert == nullptr)
-			insert = prepare(binding, insert_sql(binding, target, preferences, unique), parameters, types);
-		if (!as_insert && update == nullptr)
-			update = prepare(binding, update_sql(binding, target), parameters, types);
-		return execute(as_insert ? insert : update, values, nulls);
-	}
+		nothing,
+		write,
+		remove,
+	};
 
-	void erase(Binding &binding, const Datum *values)
-	{
-		Oid types[parameters] = {binding.id.type, BOOLOID, BOOLOID};
-		if (remove == nullptr)
-			remove = prepare(binding, delete_sql(binding, target), parameters, types);
-		execute(remove, values, nullptr);
-	}
-
-	/// The task for a column; a number that does not fit is left out of it, and that is a failure.
+	/// The task for a column. A number that does not fit is left out of it, and that is a failure.
 	Task task(const Binding &binding, const Work &work, const Change &change, const Column &column,
-			  std::string_view number) const
+			  Failures &failures) const
 	{
 		if (!has_column(work, column) || !concerns_column(binding, column, change))
-			return {};
+			return Task::nothing;
+		const std::string_view number = number_in(column, field(column, change.after));
 		if (number.empty())
-			return {change.before != nullptr || binding.is_partition, {}};
+			return change.before != nullptr || binding.is_partition ? Task::remove : Task::nothing;
 		if (max_characters >= 0 &&
 			pg_mbstrlen_with_len(number.data(), static_cast<int>(number.size())) > max_characters)
 		{
-			fail(work,
-				 {ERRCODE_STRING_DATA_RIGHT_TRUNCATION,
-				  psprintf(
-					  "%s number is too long for column \"phone_number\" of table %s: it has room for %d characters",
-					  NameStr(column.name), target.name, max_characters),
-				  "The customer's row is saved; the methods concerned keep the number they had, if any.", nullptr,
-				  nullptr});
-			return {};
+			failures.add({field(binding.id, change.after), ERRCODE_STRING_DATA_RIGHT_TRUNCATION,
+						  psprintf("%s number is too long for column \"phone_number\" of table %s: it has room for %d "
+								   "characters",
+								   NameStr(column.name), target.name, max_characters),
+						  "The customer's row is saved; the methods concerned keep the number they had, if any.",
+						  nullptr, nullptr});
+			return Task::nothing;
 		}
-		return {false, number};
+		return Task::write;
 	}
 
-	void apply(Binding &binding, const TriggerData &trigger, const Work &work, const Change &change)
+	void plan(const Binding &binding, const TriggerData &trigger, const Work &work, const Change &change, Tasks &tasks,
+			  Failures &failures) const
 	{
 		// A foreign key's own triggers follow a changed key with the contact rows. Rows that a trigger had made at the
 		// new key before them would be in their way, outside of any guard.
-		if (key_changed(binding, change) && strcmp(trigger.tg_trigger->tgname, "RI_ConstraintTrigger_a") < 0)
+		if (TRIGGER_FIRED_FOR_ROW(trigger.tg_event) && key_changed(binding, change) &&
+			strcmp(trigger.tg_trigger->tgname, "RI_ConstraintTrigger_a") < 0)
 		{
 			skip(work, ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
 				 psprintf("trigger \"%s\" fires before those of foreign keys, so it leaves changes of the key alone",
@@ -229,32 +233,36 @@ struct UpdateContactMethods
 			return;
 		}
 
-		const Customer customer = as_it_stands(binding, trigger, change.after, by_key);
-		if (!customer.exists)
-			return;
-		const Task whatsapp = task(binding, work, change, binding.whatsapp, customer.whatsapp);
-		const Task phone = task(binding, work, change, binding.phone, customer.phone);
+		const Task whatsapp = task(binding, work, change, binding.whatsapp, failures);
+		const Task phone = task(binding, work, change, binding.phone, failures);
+		const Datum key = field(binding.id, change.after).value;
+		if (whatsapp == Task::write || phone == Task::write)
+			tasks.to_write.add(key, whatsapp == Task::write, phone == Task::write);
+		if (whatsapp == Task::remove || phone == Task::remove)
+			tasks.to_remove.add(key, whatsapp == Task::remove, phone == Task::remove);
+		tasks.rows_to_write +=
+			(whatsapp == Task::write ? methods_of_whatsapp : 0) + (phone == Task::write ? methods_of_phone : 0);
+	}
 
+	void carry_out(Binding &binding, const Tasks &tasks, bool are_new)
+	{
 		if (unique == Unique::none)
 			ereport(ERROR, errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
 					errmsg("there is no unique index on (customer_id, method_type) of table %s", target.name));
-		const uint64 wanted =
-			(whatsapp.number.empty() ? 0 : methods_of_whatsapp) + (phone.number.empty() ? 0 : methods_of_phone);
-		if (wanted > 0)
+
+		const auto insert_with = [this, &binding](bool as_new)
 		{
-			// First what most likely does all of it: a new customer has no methods, another has them.
-			const bool is_new = change.before == nullptr;
-			const Datum values[parameters] = {work.key.value, whatsapp.as_text(), phone.as_text()};
-			const char nulls[parameters] = {' ', whatsapp.is_null(), phone.is_null()};
-			if (write(binding, is_new, values, nulls) < wanted)
-				write(binding, !is_new, values, nulls);
-		}
-		if (whatsapp.remove || phone.remove)
-		{
-			const Datum values[parameters] = {work.key.value, BoolGetDatum(whatsapp.remove),
-											  BoolGetDatum(phone.remove)};
-			erase(binding, values);
-		}
+			return [this, &binding, as_new](const char *from)
+			{ return insert_sql(binding, target, preferences, unique, as_new, from); };
+		};
+		const auto update_with = [this, &binding](const char *from) { return update_sql(binding, target, from); };
+		const auto remove_with = [this, &binding](const char *from) { return delete_sql(binding, target, from); };
+
+		if (are_new && unique == Unique::immediate)
+			execute(binding, insert_new, tasks.to_write, insert_with(true));
+		else if (execute(binding, update, tasks.to_write, update_with) < tasks.rows_to_write)
+			execute(binding, insert_missing, tasks.to_write, insert_with(false));
+		execute(binding, remove, tasks.to_remove, remove_with);
 	}
 };
 
