@@ -1,11 +1,11 @@
 /// What the AFTER functions have in common: the way from a trigger event to a rule at work under the guard.
 #pragma once
 
-#include "batch.hpp"
 #include "contact_table.hpp"
 #include "event.hpp"
 #include "failure.hpp"
 #include "groups.hpp"
+#include "statement.hpp"
 
 namespace contact_sync
 {
@@ -42,13 +42,11 @@ template <typename Rule>
 void serve(const TriggerData &trigger, const Work &work, Changes &changes, int64 limit, bool are_new,
 		   Failures &failures)
 {
-	SPI_connect();
 	Binding &binding = ready<Rule>(trigger);
 	Rule &rule = binding.state<Rule>();
 	if (!rule.target.is_usable())
 	{
 		skip(work, rule.target.sqlstate, rule.target.problem);
-		SPI_finish();
 		return;
 	}
 
@@ -61,7 +59,7 @@ void serve(const TriggerData &trigger, const Work &work, Changes &changes, int64
 	{
 		typename Rule::Tasks tasks(binding);
 		int size = 0;
-		while (size < Min(limit, batch_limit(binding)) && (more = changes.next(change)))
+		while (size < Min(limit, Batch::limit(binding)) && (more = changes.next(change)))
 			if (concerns<Rule>(binding, change))
 			{
 				rule.plan(binding, trigger, work, change, tasks, failures);
@@ -72,7 +70,6 @@ void serve(const TriggerData &trigger, const Work &work, Changes &changes, int64
 		MemoryContextReset(memory);
 	}
 	MemoryContextSwitchTo(caller);
-	SPI_finish();
 }
 
 /// How many of the next `limit` changes concern the rule: all, where there are so many. Leaves the place where it is.
@@ -95,7 +92,7 @@ template <typename Rule> int64 count(const Binding &binding, Changes &changes, i
 ///   target                               the table that it writes
 ///   Tasks                                what is to be done for some customers
 ///   plan(..., change, tasks, failures)   adds to them what a change asks for
-///   carry_out(binding, tasks, are_new)   does it, in an SPI connection
+///   carry_out(binding, tasks, are_new)   does it
 ///
 /// All of a statement is one attempt. Where that fails for what is in a row, it is made again in halves, until the rows
 /// at fault stand alone.

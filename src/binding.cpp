@@ -4,9 +4,7 @@ extern "C"
 {
 #include "catalog/partition.h"
 #include "catalog/pg_operator.h"
-#include "optimizer/cost.h"
 #include "utils/inval.h"
-#include "utils/plancache.h"
 #include "utils/typcache.h"
 }
 
@@ -98,22 +96,6 @@ const char *equality_operator(Oid type)
 	return name;
 }
 
-/// Ways to read a whole table.
-struct PlannerChoices
-{
-	bool seqscan;
-	bool hashjoin;
-	bool mergejoin;
-
-	static PlannerChoices get() { return {enable_seqscan, enable_hashjoin, enable_mergejoin}; }
-	static void set(const PlannerChoices &choices)
-	{
-		enable_seqscan = choices.seqscan;
-		enable_hashjoin = choices.hashjoin;
-		enable_mergejoin = choices.mergejoin;
-	}
-};
-
 Binding *bind(const TriggerData &trigger)
 {
 	const Relation relation = trigger.tg_relation;
@@ -178,38 +160,6 @@ void rest_on(Binding &binding, Oid table)
 	const MemoryContext caller = MemoryContextSwitchTo(binding.context);
 	binding.tables = list_append_unique_oid(binding.tables, table);
 	MemoryContextSwitchTo(caller);
-}
-
-SPIPlanPtr prepare(Binding &binding, const char *sql, int parameters, Oid *types)
-{
-	const SPIPlanPtr plan = SPI_prepare_cursor(sql, parameters, types, CURSOR_OPT_GENERIC_PLAN);
-	if (plan == nullptr)
-		ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR),
-				errmsg("contact_sync: SPI_prepare returned %s", SPI_result_code_string(SPI_result)));
-
-	// Kept first: what SPI_keepplan() finds planned it throws away. The plan is made here and now, and stays until an
-	// invalidation, which makes the binding stale as well.
-	SPI_keepplan(plan);
-	const PlannerChoices choices = PlannerChoices::get();
-	PG_TRY();
-	{
-		PlannerChoices::set({false, false, false});
-		if (CachedPlan *cached = SPI_plan_get_cached_plan(plan))
-			ReleaseCachedPlan(cached, CurrentResourceOwner);
-		PlannerChoices::set(choices);
-	}
-	PG_CATCH();
-	{
-		PlannerChoices::set(choices);
-		SPI_freeplan(plan);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
-
-	const MemoryContext caller = MemoryContextSwitchTo(binding.context);
-	binding.plans = lappend(binding.plans, plan);
-	MemoryContextSwitchTo(caller);
-	return plan;
 }
 
 void watch_invalidations()

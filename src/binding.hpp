@@ -37,6 +37,7 @@ struct Binding
 	bool rests_on_absence;
 	List *tables; ///< OIDs of the tables it rests on
 	List *plans;  ///< saved plans that go with it
+	List *checks; ///< CHECK constraints of the tables it writes (statement.cpp)
 
 	void *function_state;
 	MemoryContext context;
@@ -57,11 +58,6 @@ Binding &binding_of(const TriggerData &trigger);
 
 /// Notes that the binding rests on the table.
 void rest_on(Binding &binding, Oid table);
-
-/// Prepares a statement that lives as long as the binding, planned once, for any parameters. Its plan looks rows up by
-/// index, one by one: a plan made while a table is empty must serve it when it is full. To be called with the rights
-/// and the search_path that it is executed with, in an SPI connection. Raises what parsing and planning raise.
-SPIPlanPtr prepare(Binding &binding, const char *sql, int parameters, Oid *types);
 
 /// Registers the cache's callbacks. To be called once, as the module is loaded.
 void watch_invalidations();

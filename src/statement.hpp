@@ -1,0 +1,44 @@
+/// Statements that write contact data, prepared once and executed over batches of customers.
+#pragma once
+
+#include "batch.hpp"
+
+namespace contact_sync
+{
+
+/// A statement in two forms, each prepared when it is first needed: an array costs a single customer more than all
+/// else. Zeroed at first; lives with its binding.
+struct Statement
+{
+	SPIPlanPtr for_one;
+	SPIPlanPtr for_many;
+};
+
+/// A FROM item for a statement's text, which joins
+///
+///   k (id, whatsapp, phone)   the batch: $1, $2 and $3, scalars or arrays
+///   c                         those customers, as they stand at this moment
+const char *from_customers(const Binding &binding, bool many);
+
+/// Prepares a statement that lives as long as the binding, planned once, for any parameters. Its plan looks rows up by
+/// index, one by one: a plan made while a table is empty must serve it when it is full. To be called with the rights
+/// and the search_path that it is executed with. Raises what parsing and planning raise.
+SPIPlanPtr prepare(Binding &binding, const char *sql, bool many);
+
+/// Executes a plan over a batch and returns how many rows it touched; as SPI_execute_plan() does it, but with CHECK
+/// constraints that are compiled only once. Raises what the statement raises.
+uint64 execute(Binding &binding, SPIPlanPtr plan, const Batch &batch, bool many);
+
+/// The same for a statement, with `sql(from)` as its text: a function of the FROM item from_customers().
+template <typename Sql> uint64 execute(Binding &binding, Statement &statement, const Batch &batch, const Sql &sql)
+{
+	if (batch.size() == 0)
+		return 0;
+	const bool many = batch.size() > 1;
+	SPIPlanPtr &plan = many ? statement.for_many : statement.for_one;
+	if (plan == nullptr)
+		plan = prepare(binding, sql(from_customers(binding, many)), many);
+	return execute(binding, plan, batch, many);
+}
+
+} // namespace contact_sync
