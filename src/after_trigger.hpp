@@ -139,7 +139,9 @@ template <typename Rule> Datum after_trigger(const TriggerData &trigger, Oid fun
 
 		failures.forget();
 		changes.back();
-		if (are_new && error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION)
+		const bool is_there_or_gone =
+			error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION || error->sqlerrcode == ERRCODE_FOREIGN_KEY_VIOLATION;
+		if (are_new && is_there_or_gone)
 		{
 			are_new = false;
 			groups.try_again();

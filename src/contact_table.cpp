@@ -4,6 +4,7 @@
 
 extern "C"
 {
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
 #include "storage/lmgr.h"
 }
@@ -128,6 +129,27 @@ Unique unique_index(const ContactTable &table, std::initializer_list<const char 
 	}
 	relation_close(relation, NoLock);
 	return best;
+}
+
+bool references(const ContactTable &table, const char *column, const Binding &binding)
+{
+	bool found = false;
+	const Relation relation = relation_open(table.oid, NoLock);
+	ListCell *cell;
+	foreach (cell, RelationGetFKeyList(relation))
+	{
+		const auto *key = lfirst_node(ForeignKeyCacheInfo, cell);
+		const HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(key->conoid));
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		found |= key->nkeys == 1 && key->conkey[0] == get_attnum(table.oid, column) &&
+				 list_member_oid(binding.tables, key->confrelid) &&
+				 get_attnum(key->confrelid, NameStr(binding.id.name)) == key->confkey[0] &&
+				 !reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple))->condeferrable;
+		ReleaseSysCache(tuple);
+	}
+	relation_close(relation, NoLock);
+	return found;
 }
 
 } // namespace contact_sync

@@ -40,4 +40,7 @@ enum class Unique
 /// The best unique index of a table on exactly these columns, without a condition.
 Unique unique_index(const ContactTable &table, std::initializer_list<const char *> columns);
 
+/// Whether a foreign key that is checked at once ties a column of the table to the customers' key.
+bool references(const ContactTable &table, const char *column, const Binding &binding);
+
 } // namespace contact_sync

@@ -16,7 +16,8 @@ struct InitializeContactPreferences
 
 	bool looked_up;
 	ContactTable target;
-	Unique unique; ///< of its index on customer
+	Unique unique;			   ///< of its index on customer
+	bool references_customers; ///< by a foreign key: it keeps out who is not there any more
 	Statement insert_new;
 	Statement insert_missing;
 
@@ -27,8 +28,10 @@ struct InitializeContactPreferences
 	void look_up(Binding &binding)
 	{
 		target = contact_table(binding, "contact_preferences", RowExclusiveLock, {"customer_id"});
-		if (target.is_usable())
-			unique = unique_index(target, {"customer_id"});
+		if (!target.is_usable())
+			return;
+		unique = unique_index(target, {"customer_id"});
+		references_customers = references(target, "customer_id", binding);
 	}
 
 	void lock() const { lock_table(target, RowExclusiveLock); }
@@ -42,20 +45,22 @@ struct InitializeContactPreferences
 	/// One row for each customer with the table's own defaults, unless there is one.
 	void carry_out(Binding &binding, const Tasks &customers, bool are_new)
 	{
-		const auto insert = [this](const char *from, const char *unless_there)
-		{ return psprintf("INSERT INTO %s (customer_id) SELECT k.id FROM %s %s", target.name, from, unless_there); };
-		const auto insert_sql = [this, &binding, &insert](const char *from)
+		const auto new_sql = [this](bool many)
+		{ return psprintf("INSERT INTO %s (customer_id) SELECT k.id FROM %s", target.name, from_batch(many)); };
+		const auto missing_sql = [this, &binding](bool many)
 		{
-			return insert(from, unique == Unique::immediate
-									? "ON CONFLICT (customer_id) DO NOTHING"
-									: psprintf("WHERE NOT EXISTS (SELECT FROM %s AS p WHERE p.customer_id %s k.id)",
-											   target.name, binding.key_equality));
+			return psprintf("INSERT INTO %s (customer_id) SELECT k.id FROM %s %s", target.name,
+							from_customers(binding, many),
+							unique == Unique::immediate
+								? "ON CONFLICT (customer_id) DO NOTHING"
+								: psprintf("WHERE NOT EXISTS (SELECT FROM %s AS p WHERE p.customer_id %s k.id)",
+										   target.name, binding.key_equality));
 		};
 
-		if (are_new && unique == Unique::immediate)
-			execute(binding, insert_new, customers, [&insert](const char *from) { return insert(from, ""); });
+		if (are_new && unique == Unique::immediate && references_customers)
+			execute(binding, insert_new, customers, new_sql);
 		else
-			execute(binding, insert_missing, customers, insert_sql);
+			execute(binding, insert_missing, customers, missing_sql);
 	}
 };
 

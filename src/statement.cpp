@@ -108,12 +108,17 @@ void tell_statement(void *sql)
 
 } // namespace
 
+const char *from_batch(bool many)
+{
+	return many ? "ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)) "
+				  "AS k (id, whatsapp, phone)"
+				: "(SELECT $1, $2, $3) AS k (id, whatsapp, phone)";
+}
+
 const char *from_customers(const Binding &binding, bool many)
 {
-	return psprintf("%s AS k (id, whatsapp, phone) JOIN %s AS c ON c.%s %s k.id",
-					many ? "ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))"
-						 : "(SELECT $1, $2, $3)",
-					binding.table_name, quote_identifier(NameStr(binding.id.name)), binding.key_equality);
+	return psprintf("%s JOIN %s AS c ON c.%s %s k.id", from_batch(many), binding.table_name,
+					quote_identifier(NameStr(binding.id.name)), binding.key_equality);
 }
 
 SPIPlanPtr prepare(Binding &binding, const char *sql, bool many)

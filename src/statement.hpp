@@ -14,10 +14,10 @@ struct Statement
 	SPIPlanPtr for_many;
 };
 
-/// A FROM item for a statement's text, which joins
-///
-///   k (id, whatsapp, phone)   the batch: $1, $2 and $3, scalars or arrays
-///   c                         those customers, as they stand at this moment
+/// A FROM item for a statement's text: k (id, whatsapp, phone), the batch, of $1, $2 and $3, scalars or arrays.
+const char *from_batch(bool many);
+
+/// The same, joined to c, those customers as they stand at this moment.
 const char *from_customers(const Binding &binding, bool many);
 
 /// Prepares a statement that lives as long as the binding, planned once, for any parameters. Its plan looks rows up by
@@ -29,7 +29,7 @@ SPIPlanPtr prepare(Binding &binding, const char *sql, bool many);
 /// constraints that are compiled only once. Raises what the statement raises.
 uint64 execute(Binding &binding, SPIPlanPtr plan, const Batch &batch, bool many);
 
-/// The same for a statement, with `sql(from)` as its text: a function of the FROM item from_customers().
+/// The same for a statement, with `sql(many)` as its text.
 template <typename Sql> uint64 execute(Binding &binding, Statement &statement, const Batch &batch, const Sql &sql)
 {
 	if (batch.size() == 0)
@@ -37,7 +37,7 @@ template <typename Sql> uint64 execute(Binding &binding, Statement &statement, c
 	const bool many = batch.size() > 1;
 	SPIPlanPtr &plan = many ? statement.for_many : statement.for_one;
 	if (plan == nullptr)
-		plan = prepare(binding, sql(from_customers(binding, many)), many);
+		plan = prepare(binding, sql(many), many);
 	return execute(binding, plan, batch, many);
 }
 

@@ -20,27 +20,33 @@ constexpr int methods_of_phone = 2;
 
 // In the statements below nothing is found by search_path. `from` gives them the customers as they stand (batch.hpp).
 
-/// A FROM item with the methods that are meant, w (method, number), beside each customer; the number is null where it
-/// is empty.
-const char *methods_that_are_meant(const Binding &binding, const char *from)
+/// The number in a column of the customer c.
+const char *number_in(const Binding &binding, const Column &column)
 {
-	const auto number_of = [&binding](const Column &column)
-	{
-		return AttributeNumberIsValid(column.number)
-				   ? psprintf("%s(c.%s::pg_catalog.text)", binding.number, quote_identifier(NameStr(column.name)))
-				   : "NULL::pg_catalog.text";
-	};
-	return psprintf("%1$s CROSS JOIN LATERAL (VALUES ('whatsapp', %2$s, k.whatsapp), ('sms', %3$s, k.phone), "
-					"('phone_call', %3$s, k.phone)) AS w (method, number, is_meant)",
-					from, number_of(binding.whatsapp), number_of(binding.phone));
+	return AttributeNumberIsValid(column.number)
+			   ? psprintf("%s(c.%s::pg_catalog.text)", binding.number, quote_identifier(NameStr(column.name)))
+			   : "NULL::pg_catalog.text";
 }
 
-/// The condition that `m` is the row of the method w.
-const char *is_its_row(const Binding &binding)
+/// Of the method's row `m`: one thing where the method is of whatsapp, another where it is of phone.
+const char *by_method(const char *of_whatsapp, const char *of_phone)
 {
-	return psprintf("w.is_meant AND m.customer_id %s k.id AND m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) "
-					"w.method",
-					binding.key_equality);
+	return psprintf("CASE WHEN m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) 'whatsapp' THEN %1$s "
+					"WHEN m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) 'sms' THEN %2$s "
+					"WHEN m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) 'phone_call' THEN %2$s END",
+					of_whatsapp, of_phone);
+}
+
+/// The number that the method's row `m` is to have.
+const char *number_of_row(const Binding &binding)
+{
+	return by_method(number_in(binding, binding.whatsapp), number_in(binding, binding.phone));
+}
+
+/// The condition that `m` is a row of a method that is meant.
+const char *row_is_meant(const Binding &binding)
+{
+	return psprintf("m.customer_id %s k.id AND %s", binding.key_equality, by_method("k.whatsapp", "k.phone"));
 }
 
 /// What becomes of the method's row `m` that has another number than `number`, an SQL expression.
@@ -61,18 +67,19 @@ const char *other_number(const ContactTable &methods, const char *number)
 }
 
 /// Rows that have this number already are not even locked.
-const char *update_sql(const Binding &binding, const ContactTable &methods, const char *from)
+const char *update_sql(const Binding &binding, const ContactTable &methods, bool many)
 {
-	return psprintf("UPDATE %s AS m SET %s FROM %s WHERE %s AND w.number IS NOT NULL "
-					"AND COALESCE(m.phone_number::pg_catalog.text, '') OPERATOR(pg_catalog.<>) w.number",
-					methods.name, other_number(methods, "w.number"), methods_that_are_meant(binding, from),
-					is_its_row(binding));
+	const char *number = number_of_row(binding);
+	return psprintf("UPDATE %s AS m SET %s FROM %s WHERE %s "
+					"AND COALESCE(m.phone_number::pg_catalog.text, '') OPERATOR(pg_catalog.<>) %s",
+					methods.name, other_number(methods, number), from_customers(binding, many), row_is_meant(binding),
+					number);
 }
 
-const char *delete_sql(const Binding &binding, const ContactTable &methods, const char *from)
+const char *delete_sql(const Binding &binding, const ContactTable &methods, bool many)
 {
-	return psprintf("DELETE FROM %s AS m USING %s WHERE %s AND w.number IS NULL", methods.name,
-					methods_that_are_meant(binding, from), is_its_row(binding));
+	return psprintf("DELETE FROM %s AS m USING %s WHERE %s AND %s IS NULL", methods.name, from_customers(binding, many),
+					row_is_meant(binding), number_of_row(binding));
 }
 
 /// A column's type, as SQL that no search_path can change.
@@ -83,24 +90,31 @@ const char *type_of(const ContactTable &table, const char *column)
 
 /// Inserts what is not there: of new customers, everything. A row that another session inserts meanwhile is updated.
 const char *insert_sql(const Binding &binding, const ContactTable &methods, const ContactTable &preferences,
-					   Unique unique, bool are_new, const char *from)
+					   Unique unique, bool are_new, bool many)
 {
-	const char *preferred = "'whatsapp'";
-	if (preferences.is_usable())
-		preferred = psprintf("COALESCE((SELECT p.preferred_method::pg_catalog.text FROM %s AS p "
-							 "WHERE p.customer_id %s k.id LIMIT 1), 'whatsapp')",
-							 preferences.name, binding.key_equality);
 	const bool has_preferred = methods.has("is_preferred");
+	const char *preferred = "";
+	const char *join_preferences = "";
+	if (has_preferred && preferences.is_usable())
+	{
+		preferred = ", w.method OPERATOR(pg_catalog.=) COALESCE(p.preferred_method::pg_catalog.text, 'whatsapp')";
+		join_preferences =
+			psprintf("LEFT JOIN %s AS p ON p.customer_id %s k.id", preferences.name, binding.key_equality);
+	}
+	else if (has_preferred)
+		preferred = ", w.method OPERATOR(pg_catalog.=) 'whatsapp'";
 
 	StringInfoData sql;
 	initStringInfo(&sql);
 	appendStringInfo(&sql,
-					 "INSERT INTO %s AS m (customer_id, method_type, phone_number%s) "
-					 "SELECT %s k.id, w.method::%s, w.number%s FROM %s WHERE w.is_meant AND w.number IS NOT NULL",
+					 "INSERT INTO %1$s AS m (customer_id, method_type, phone_number%2$s) "
+					 "SELECT %3$s k.id, w.method::%4$s, w.number%5$s FROM %6$s %7$s "
+					 "CROSS JOIN LATERAL (VALUES ('whatsapp', %8$s, k.whatsapp), ('sms', %9$s, k.phone), "
+					 "('phone_call', %9$s, k.phone)) AS w (method, number, is_meant) "
+					 "WHERE w.is_meant AND w.number IS NOT NULL",
 					 methods.name, has_preferred ? ", is_preferred" : "", are_new ? "" : "DISTINCT",
-					 type_of(methods, "method_type"),
-					 has_preferred ? psprintf(", w.method OPERATOR(pg_catalog.=) %s", preferred) : "",
-					 methods_that_are_meant(binding, from));
+					 type_of(methods, "method_type"), preferred, from_customers(binding, many), join_preferences,
+					 number_in(binding, binding.whatsapp), number_in(binding, binding.phone));
 	if (are_new)
 		return sql.data;
 
@@ -174,6 +188,9 @@ struct UpdateContactMethods
 			contact_table(binding, "contact_preferences", AccessShareLock, {"customer_id", "preferred_method"});
 		if (!target.is_usable())
 			return;
+		// Of several rows none is the customer's.
+		if (preferences.is_usable() && unique_index(preferences, {"customer_id"}) == Unique::none)
+			preferences.problem = "there is no unique index on its customer";
 
 		unique = unique_index(target, {"customer_id", "method_type"});
 		Oid type;
@@ -202,7 +219,7 @@ struct UpdateContactMethods
 	{
 		if (!has_column(work, column) || !concerns_column(binding, column, change))
 			return Task::nothing;
-		const std::string_view number = number_in(column, field(column, change.after));
+		const std::string_view number = contact_sync::number_in(column, field(column, change.after));
 		if (number.empty())
 			return change.before != nullptr || binding.is_partition ? Task::remove : Task::nothing;
 		if (max_characters >= 0 &&
@@ -252,11 +269,11 @@ struct UpdateContactMethods
 
 		const auto insert_with = [this, &binding](bool as_new)
 		{
-			return [this, &binding, as_new](const char *from)
-			{ return insert_sql(binding, target, preferences, unique, as_new, from); };
+			return [this, &binding, as_new](bool many)
+			{ return insert_sql(binding, target, preferences, unique, as_new, many); };
 		};
-		const auto update_with = [this, &binding](const char *from) { return update_sql(binding, target, from); };
-		const auto remove_with = [this, &binding](const char *from) { return delete_sql(binding, target, from); };
+		const auto update_with = [this, &binding](bool many) { return update_sql(binding, target, many); };
+		const auto remove_with = [this, &binding](bool many) { return delete_sql(binding, target, many); };
 
 		if (are_new && unique == Unique::immediate)
 			execute(binding, insert_new, tasks.to_write, insert_with(true));
