@@ -74,8 +74,8 @@ BEGIN
         RETURN;
     END IF;
 
-    -- The constraints on it alone, and its domains', where trying them runs nobody's code. Those that a NULL passes with
-    -- are passed.
+    -- The constraints on it alone, and its domains', where trying them runs nobody's code. Those that a NULL passes
+    -- with are passed.
     FOR rule IN
         WITH RECURSIVE domain(type) AS (
             SELECT own.atttypid
