@@ -15,6 +15,13 @@ DECLARE
     contact_table text;
     locked boolean := false;
 BEGIN
+    -- Under a snapshot of the transaction's the look beneath the locks would see what there was before them.
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE EXCEPTION 'contact_sync.attach cannot run at isolation level %', current_setting('transaction_isolation')
+            USING ERRCODE = 'invalid_transaction_state',
+                  HINT = 'Call it in a transaction that begins with BEGIN ISOLATION LEVEL READ COMMITTED.';
+    END IF;
+
     -- One at a time: the second finds what the first has done.
     PERFORM pg_advisory_xact_lock(hashtextextended('contact_sync.attach', customers::oid::bigint));
 

@@ -5,15 +5,14 @@
 -- between stands in functions: only they can have SET clauses and catch errors. Customers are locked first and read
 -- under that lock, contact rows after them, as the triggers do it. Ids travel as text, which every type can be.
 --
--- Triggers of the contact tables find names as they do when the sync's own triggers write: in pg_catalog and the schema
--- of customers. Everything that runs on that search_path is qualified, operators too.
+-- All that touches customers or contact data runs with the rights of the owner of customers, as the triggers' writes
+-- do: the casts, operators and triggers that it meets there are that owner's, and not to be trusted with the rights of
+-- a superuser. It is qualified, operators too, for search_path is then what triggers of the contact tables expect.
 
 CREATE TYPE @extschema@.mending AS (
     customers regclass,
     name text,                      -- as SQL, with its schema
-    search_path text,               -- for triggers of the contact tables
-    find text,                      -- the statements, as SQL: $1 is an id or an array of ids, as text
-    all_at_once text,
+    find text,                      -- the statements, as SQL: $1 are ids, as text; of find, an id and how many
     lock text,
     lock_waiting text,
     preferences text,
@@ -38,20 +37,15 @@ DECLARE
     compared text;          -- the methods with their numbers and what there is of them
     preferred text;         -- a customer's preferences
     lock_customers text;
-    write_methods text;
     method_type text;
     room integer;           -- characters in phone_number
     changes text;           -- what else becomes of a row that gets another number
     has_preferred boolean;
-    conflict text[];        -- what an INSERT says of a row that is there meanwhile: preferences, methods
-    other_number text := 'm.phone_number IS NULL OR '
-        'm.phone_number::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.<>) %s';
 BEGIN
     SELECT * INTO preferences FROM @extschema@.contact_tables(s) t WHERE t.table_name = 'contact_preferences';
     SELECT * INTO methods FROM @extschema@.contact_tables(s) t WHERE t.table_name = 'contact_methods';
     m.customers := s.customers;
     m.name := s.name;
-    m.search_path := format('pg_catalog, %I, pg_temp', s.schema_name);
 
     -- The order of the index that makes the id unique.
     SELECT format('OPERATOR(%I.%s)', lo.oprnamespace::regnamespace::name, lo.oprname),
@@ -87,19 +81,6 @@ BEGIN
     WHERE (a.attrelid, a.attname) IN ((methods.relation, 'is_preferred'), (preferences.relation, 'preferred_method'))
       AND NOT a.attisdropped;
 
-    -- A deferrable unique constraint cannot tell an INSERT of a conflict.
-    SELECT array_agg(CASE WHEN EXISTS (
-                         SELECT FROM pg_index i
-                         WHERE i.indrelid = t.relation AND i.indisunique AND i.indimmediate AND i.indisvalid
-                           AND i.indpred IS NULL AND i.indexprs IS NULL
-                           AND ARRAY(SELECT a.attname FROM pg_attribute a
-                                     WHERE a.attrelid = i.indrelid
-                                       AND a.attnum = ANY ((i.indkey::smallint[])[0:i.indnkeyatts - 1]) ORDER BY 1)
-                               = t.unique_key)
-                     THEN format('ON CONFLICT (%s) ', array_to_string(t.unique_key, ', ')) END ORDER BY t.position)
-    INTO conflict
-    FROM @extschema@.contact_tables(s) t WHERE t.unique_key IS NOT NULL;
-
     customer := format('c.%I AS id, %s AS phone, %s AS whatsapp', s.id_column,
                        @extschema@.number_of('c', s.phone_column, s.phone),
                        @extschema@.number_of('c', s.whatsapp_column, s.whatsapp));
@@ -118,30 +99,34 @@ BEGIN
                         CASE WHEN has_preferred THEN 'p.preferred_method::pg_catalog.text'
                              ELSE 'NULL::pg_catalog.text' END, preferences.name, s.id_equality);
 
-    -- The next customers after $1, at most $2: how many, the last one, and those among them that drifted.
-    -- Subqueries that cannot be pulled up, here and below: each customer's rows are looked up by the index. A join is
-    -- planned by guess, on a table that is being filled, and could read all of it for each batch.
+    -- The next customers after the first of $1, at most as many as the second says: how many, the last one, and those
+    -- among them that drifted. Subqueries that cannot be pulled up, here and below: each customer's rows are looked up
+    -- by the index. A join is planned by guess, on a table that is being filled, and could read all of it for each
+    -- batch.
     m.find := format(
         $sql$
         WITH page AS MATERIALIZED (
             SELECT c.*, pg_catalog.row_number() OVER () AS place
             FROM (SELECT %1$s FROM %2$s AS c
-                  WHERE $1 IS NULL OR c.%3$I %4$s $1::%5$s
-                  ORDER BY c.%3$I USING %6$s FETCH FIRST $2 ROWS WITH TIES) AS c
+                  WHERE $1[1] IS NULL OR c.%3$I %4$s $1[1]::%5$s
+                  ORDER BY c.%3$I USING %6$s FETCH FIRST ($1[2]::pg_catalog.int4) ROWS WITH TIES) AS c
         )
         SELECT pg_catalog.count(*),
                (SELECT pg_catalog.format('%%s', c.id) FROM page AS c ORDER BY c.place DESC LIMIT 1),
                pg_catalog.array_agg(pg_catalog.format('%%s', c.id) ORDER BY c.place)
-                   FILTER (WHERE p.present = 0 OR m.present <> m.wanted OR m.right_ones <> m.wanted)
+                   FILTER (WHERE p.present OPERATOR(pg_catalog.=) 0 OR m.present OPERATOR(pg_catalog.<>) m.wanted
+                                 OR m.right_ones OPERATOR(pg_catalog.<>) m.wanted)
         FROM page AS c
              CROSS JOIN LATERAL (SELECT pg_catalog.count(*) FROM %7$s AS p
                                  WHERE p.customer_id %9$s c.id) AS p(present)
              CROSS JOIN LATERAL (SELECT pg_catalog.count(*),
                                         pg_catalog.count(*) FILTER (
-                                            WHERE m.phone_number::pg_catalog.text COLLATE "C"
-                                                  = CASE WHEN m.method_type::pg_catalog.text = 'whatsapp'
-                                                         THEN c.whatsapp ELSE c.phone END),
-                                        (c.whatsapp IS NOT NULL)::integer + 2 * (c.phone IS NOT NULL)::integer
+                                            WHERE m.phone_number::pg_catalog.text COLLATE pg_catalog."C"
+                                                  OPERATOR(pg_catalog.=)
+                                                  CASE WHEN m.method_type::pg_catalog.text
+                                                            OPERATOR(pg_catalog.=) 'whatsapp'
+                                                       THEN c.whatsapp ELSE c.phone END),
+                                        pg_catalog.num_nonnulls(c.whatsapp, c.phone, c.phone)
                                  FROM %8$s AS m
                                  WHERE m.customer_id %9$s c.id AND m.method_type::pg_catalog.text IN (%10$s)
                                 ) AS m(present, right_ones, wanted)
@@ -157,7 +142,7 @@ BEGIN
     m.lock := format(lock_customers, s.name, s.id_column, s.id_equality, s.id_type, 'SKIP LOCKED');
     m.lock_waiting := format(lock_customers, s.name, s.id_column, s.id_equality, s.id_type, '');
 
-    -- These say how many rows were written, which customers were left out and why, and which are in use.
+    -- These say how many rows were written, which customers were left out and why.
     m.preferences := format(
         $sql$
         WITH inserted AS (
@@ -167,96 +152,60 @@ BEGIN
                  CROSS JOIN LATERAL (SELECT pg_catalog.count(*) FROM %1$s AS p
                                      WHERE p.customer_id %3$s k.id::%2$s) AS p(present)
             WHERE p.present OPERATOR(pg_catalog.=) 0
-            %4$s
             RETURNING 1
         )
-        SELECT pg_catalog.count(*), NULL::pg_catalog.text[], NULL::pg_catalog.text[], NULL::pg_catalog.text[]
-        FROM inserted
+        SELECT pg_catalog.count(*), NULL::pg_catalog.text[], NULL::pg_catalog.text[] FROM inserted
         $sql$,
-        preferences.name, s.id_type, s.id_equality, conflict[1] || 'DO NOTHING');
+        preferences.name, s.id_type, s.id_equality);
 
-    -- %1$s are the customers, %2$s what to do about a conflict. Of a method there is one row at most.
-    write_methods := format(
-        $sql$
-        WITH %%1$s, drifted AS MATERIALIZED (
-            SELECT c.id, w.method, w.source, w.number, w.rows OPERATOR(pg_catalog.>) 0 AS present,
-                   w.method OPERATOR(pg_catalog.=) c.preferred AS preferred,
-                   pg_catalog.length(w.number) OPERATOR(pg_catalog.>) %1$L::integer IS TRUE AS unfit
-            FROM customer AS c
-                 CROSS JOIN LATERAL (SELECT %2$s FROM %3$s AS m WHERE m.customer_id %4$s c.id) AS m
-                 CROSS JOIN LATERAL (VALUES %5$s) AS w(method, source, number, rows, actual)
-            WHERE CASE WHEN w.rows OPERATOR(pg_catalog.=) 0 THEN w.number IS NOT NULL
-                       ELSE w.number IS NULL OR w.actual IS NULL OR w.actual OPERATOR(pg_catalog.<>) w.number END
-        ), updated AS (
-            UPDATE %3$s AS m SET phone_number = d.number%6$s
-            FROM drifted AS d
-            WHERE d.present AND d.number IS NOT NULL AND NOT d.unfit
-              AND m.customer_id %4$s d.id AND m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) d.method
-              AND (%7$s)
-            RETURNING 1
-        ), deleted AS (
-            DELETE FROM %3$s AS m USING drifted AS d
-            WHERE d.present AND d.number IS NULL
-              AND m.customer_id %4$s d.id AND m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) d.method
-            RETURNING 1
-        ), inserted AS (
-            INSERT INTO %3$s AS m (customer_id, method_type, phone_number%8$s)
-            SELECT d.id, d.method::%9$s, d.number%10$s
-            FROM drifted AS d
-            WHERE NOT d.present AND NOT d.unfit
-            %%2$s
-            RETURNING 1
-        )
-        SELECT (SELECT pg_catalog.count(*) FROM updated) OPERATOR(pg_catalog.+)
-                   (SELECT pg_catalog.count(*) FROM deleted) OPERATOR(pg_catalog.+)
-                   (SELECT pg_catalog.count(*) FROM inserted)%%3$s,
-               pg_catalog.array_agg(pg_catalog.format('%%%%s', unfit.id)),
-               pg_catalog.array_agg(pg_catalog.format('%%%%s number is too long for column "phone_number" of table '
-                                                      '%%%%s: it has room for %%%%s characters',
-                                                      unfit.source, %11$L, %1$L)),
-               %%4$s
-        FROM (SELECT DISTINCT d.id, d.source FROM drifted AS d WHERE d.unfit) AS unfit
-        $sql$,
-        room, found, replace(methods.name, '%', '%%'), replace(s.id_equality, '%', '%%'), compared, changes,
-        format(other_number, 'd.number'), CASE WHEN has_preferred THEN ', is_preferred' END,
-        replace(method_type, '%', '%%'), CASE WHEN has_preferred THEN ', d.preferred' END,
-        replace(methods.name, '%', '%%'));
-
-    -- A row that another session inserts meanwhile is no conflict here.
+    -- Of a method there is one row at most.
     m.methods := format(
-        write_methods,
-        format($sql$customer AS (
+        $sql$
+        WITH customer AS (
             SELECT c.*, COALESCE(p.preferred, 'whatsapp') AS preferred
             FROM pg_catalog.unnest($1) AS k(id)
                  CROSS JOIN LATERAL (SELECT %1$s FROM %2$s AS c WHERE c.%3$I %4$s k.id::%5$s OFFSET 0) AS c
                  LEFT JOIN LATERAL (%6$s) AS p ON true
-        )$sql$, customer, s.name, s.id_column, s.id_equality, s.id_type, preferred),
-        conflict[2] || format('DO UPDATE SET phone_number = excluded.phone_number%s WHERE %s', changes,
-                              format(other_number, 'excluded.phone_number::pg_catalog.text')),
-        '', 'NULL::pg_catalog.text[]');
-
-    -- All of it in one go, for as long as nothing is in its way.
-    m.all_at_once := format(
-        write_methods,
-        format($sql$locked AS MATERIALIZED (
-            SELECT c.*, p.customer_id IS NULL AS is_new, p.preferred
-            FROM pg_catalog.unnest($1) AS k(id)
-                 CROSS JOIN LATERAL (SELECT %1$s FROM %2$s AS c WHERE c.%3$I %4$s k.id::%5$s
-                                     FOR NO KEY UPDATE SKIP LOCKED) AS c
-                 LEFT JOIN LATERAL (%6$s) AS p ON true
-        ), initialized AS (
-            INSERT INTO %7$s AS p (customer_id) SELECT c.id FROM locked AS c WHERE c.is_new
-            RETURNING p.customer_id, %8$s AS preferred
-        ), customer AS (
-            SELECT c.id, c.phone, c.whatsapp, COALESCE(c.preferred, i.preferred, 'whatsapp') AS preferred
-            FROM locked AS c LEFT JOIN initialized AS i ON i.customer_id %4$s c.id
-        )$sql$, customer, s.name, s.id_column, s.id_equality, s.id_type, preferred, preferences.name,
-        CASE WHEN has_preferred THEN 'p.preferred_method::pg_catalog.text' ELSE 'NULL::pg_catalog.text' END),
-        '', ' OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM initialized)',
-        $sql$CASE WHEN (SELECT pg_catalog.count(*) FROM locked) OPERATOR(pg_catalog.<>) pg_catalog.cardinality($1) THEN
-                   (SELECT pg_catalog.array_agg(k.id)
-                    FROM (SELECT pg_catalog.unnest($1)
-                          EXCEPT SELECT pg_catalog.format('%s', c.id) FROM locked AS c) AS k(id)) END$sql$);
+        ), drifted AS MATERIALIZED (
+            SELECT c.id, w.method, w.source, w.number, w.rows OPERATOR(pg_catalog.>) 0 AS present,
+                   w.method OPERATOR(pg_catalog.=) c.preferred AS preferred,
+                   pg_catalog.length(w.number) OPERATOR(pg_catalog.>) %7$L::pg_catalog.int4 IS TRUE AS unfit
+            FROM customer AS c
+                 CROSS JOIN LATERAL (SELECT %8$s FROM %9$s AS m WHERE m.customer_id %4$s c.id) AS m
+                 CROSS JOIN LATERAL (VALUES %10$s) AS w(method, source, number, rows, actual)
+            WHERE CASE WHEN w.rows OPERATOR(pg_catalog.=) 0 THEN w.number IS NOT NULL
+                       ELSE w.number IS NULL OR w.actual IS NULL OR w.actual OPERATOR(pg_catalog.<>) w.number END
+        ), updated AS (
+            UPDATE %9$s AS m SET phone_number = d.number%11$s
+            FROM drifted AS d
+            WHERE d.present AND d.number IS NOT NULL AND NOT d.unfit
+              AND m.customer_id %4$s d.id AND m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) d.method
+              AND (m.phone_number IS NULL
+                   OR m.phone_number::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.<>) d.number)
+            RETURNING 1
+        ), deleted AS (
+            DELETE FROM %9$s AS m USING drifted AS d
+            WHERE d.present AND d.number IS NULL
+              AND m.customer_id %4$s d.id AND m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) d.method
+            RETURNING 1
+        ), inserted AS (
+            INSERT INTO %9$s AS m (customer_id, method_type, phone_number%12$s)
+            SELECT d.id, d.method::%13$s, d.number%14$s
+            FROM drifted AS d
+            WHERE NOT d.present AND NOT d.unfit
+            RETURNING 1
+        )
+        SELECT (SELECT pg_catalog.count(*) FROM updated) OPERATOR(pg_catalog.+)
+                   (SELECT pg_catalog.count(*) FROM deleted) OPERATOR(pg_catalog.+)
+                   (SELECT pg_catalog.count(*) FROM inserted),
+               pg_catalog.array_agg(pg_catalog.format('%%s', unfit.id)),
+               pg_catalog.array_agg(pg_catalog.format('%%s number is too long for column "phone_number" of table %%s: '
+                                                      'it has room for %%s characters', unfit.source, %9$L, %7$L))
+        FROM (SELECT DISTINCT d.id, d.source FROM drifted AS d WHERE d.unfit) AS unfit
+        $sql$,
+        customer, s.name, s.id_column, s.id_equality, s.id_type, preferred, room, found, methods.name, compared,
+        changes, CASE WHEN has_preferred THEN ', is_preferred' END, method_type,
+        CASE WHEN has_preferred THEN ', d.preferred' END);
 
     -- The failures that wait for nothing any more.
     m.resolved := format(
@@ -264,17 +213,23 @@ BEGIN
         SELECT pg_catalog.array_agg(f.customers_table), pg_catalog.array_agg(f.customer),
                pg_catalog.array_agg(f.function), pg_catalog.array_agg(f.times)
         FROM @extschema@.waiting_failures(%1$L) AS f
-             LEFT JOIN (SELECT %2$s, pg_catalog.format('%%s', c.%3$I) AS key FROM %4$s AS c) AS c ON c.key = f.customer
-        WHERE CASE WHEN c.key IS NULL THEN true
-                   WHEN f.function = 'sync_contact_numbers' THEN %5$L OR (c.phone IS NULL) = (c.whatsapp IS NULL)
-                   WHEN f.function = 'initialize_contact_preferences' THEN
-                       EXISTS (SELECT FROM %6$s AS p WHERE p.customer_id %8$s c.id)
-                   WHEN f.function = 'update_contact_methods' THEN
-                       NOT EXISTS (SELECT FROM (VALUES %9$s) AS w(method, number)
-                                        LEFT JOIN %7$s AS m ON m.customer_id %8$s c.id
-                                                               AND m.method_type::pg_catalog.text = w.method
-                                   WHERE w.number IS DISTINCT FROM m.phone_number::pg_catalog.text COLLATE "C")
-              END
+             LEFT JOIN (SELECT %2$s, pg_catalog.format('%%s', c.%3$I) AS key FROM %4$s AS c) AS c
+                       ON c.key OPERATOR(pg_catalog.=) f.customer
+        WHERE c.key IS NULL
+              OR CASE f.function
+                     WHEN 'sync_contact_numbers' THEN
+                         %5$L OR (c.phone IS NULL) OPERATOR(pg_catalog.=) (c.whatsapp IS NULL)
+                     WHEN 'initialize_contact_preferences' THEN
+                         EXISTS (SELECT FROM %6$s AS p WHERE p.customer_id %8$s c.id)
+                     WHEN 'update_contact_methods' THEN
+                         NOT EXISTS (
+                             SELECT FROM (VALUES %9$s) AS w(method, number)
+                                  LEFT JOIN %7$s AS m
+                                       ON m.customer_id %8$s c.id
+                                          AND m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) w.method
+                             WHERE w.number IS DISTINCT FROM
+                                   m.phone_number::pg_catalog.text COLLATE pg_catalog."C")
+                 END
         $sql$,
         s.customers, customer, s.id_column, s.name, s.phone IS NULL OR s.whatsapp IS NULL,
         preferences.name, methods.name, s.id_equality, wanted);
@@ -363,7 +318,7 @@ ALTER FUNCTION @extschema@.forget_failures(regclass, text[], text[], text[], big
 --
 
 CREATE FUNCTION @extschema@.estimated_customers(customers regclass, OUT estimate bigint)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 BEGIN
     WITH RECURSIVE family(relation) AS (
@@ -374,43 +329,35 @@ BEGIN
     SELECT CASE WHEN bool_and(c.reltuples >= 0) THEN sum(c.reltuples) END INTO estimate
     FROM family JOIN pg_class c ON c.oid = family.relation AND c.relkind = 'r';
     IF estimate IS NULL THEN        -- never analyzed
-        EXECUTE format('SELECT count(*) FROM %s', customers) INTO estimate;
+        SELECT r.counted INTO estimate
+        FROM @extschema@.run_as_owner(customers, format('SELECT pg_catalog.count(*) FROM %s', customers))
+             AS r(counted bigint);
     END IF;
 END
 $$;
 COMMENT ON FUNCTION @extschema@.estimated_customers(regclass) IS 'how many customers there are, more or less';
 
-CREATE FUNCTION @extschema@.find_drifted(
-    m @extschema@.mending, after text, batch_size integer, OUT seen bigint, OUT last text, OUT drifted text[])
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off
-AS $$
-BEGIN
-    EXECUTE m.find INTO seen, last, drifted USING after, batch_size;
-END
-$$;
-COMMENT ON FUNCTION @extschema@.find_drifted(@extschema@.mending, text, integer) IS
-    'the next customers after an id, and those among them whose contact data differs';
-
 CREATE FUNCTION @extschema@.mend_step(
     m @extschema@.mending, statement text, keys text[], waiting boolean,
-    OUT written bigint, OUT unfit text[], OUT reasons text[], OUT in_use text[])
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_memoize = off
+    OUT written bigint, OUT unfit text[], OUT reasons text[])
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 DECLARE
     deadlock_timeout integer := (SELECT setting FROM pg_settings WHERE name = 'deadlock_timeout');
     lock_timeout integer := (SELECT setting FROM pg_settings WHERE name = 'lock_timeout');
-    own_timeout integer := coalesce((SELECT setting FROM pg_settings WHERE name = 'contact_sync.lock_timeout'), '500');
+    own_timeout integer := (SELECT setting FROM pg_settings WHERE name = 'contact_sync.lock_timeout');
 BEGIN
     -- Who holds a contact row may be about to change its customer, whom we hold. We give up before that session finds
     -- the deadlock and becomes its victim; and soonest where we hold many.
     own_timeout := least(own_timeout, greatest(deadlock_timeout - 1, 1), nullif(lock_timeout, 0),
                          CASE WHEN waiting THEN NULL ELSE 50 END);
-    PERFORM set_config('lock_timeout', own_timeout::text, true), set_config('search_path', m.search_path, true);
-    EXECUTE statement INTO written, unfit, reasons, in_use USING keys;
+    PERFORM set_config('lock_timeout', own_timeout::text, true);
+    SELECT r.written, r.unfit, r.reasons INTO written, unfit, reasons
+    FROM @extschema@.look_up_as_owner(m.customers, statement, keys) AS r(written bigint, unfit text[], reasons text[]);
 END
 $$;
 COMMENT ON FUNCTION @extschema@.mend_step(@extschema@.mending, text, text[], boolean) IS
-    'runs a statement that writes contact data, with no long waits for locks and the search_path that triggers expect';
+    'runs a statement that writes contact data, with no long waits for locks';
 
 CREATE FUNCTION @extschema@.report_failures(
     m @extschema@.mending, function text, state text, unfit text[], reasons text[], INOUT failed bigint)
@@ -442,23 +389,26 @@ DECLARE
     half integer := cardinality(keys) / 2;
     part record;
 BEGIN
-    BEGIN
-        SELECT step.written, step.unfit, step.reasons INTO written, unfit, reasons
-        FROM @extschema@.mend_step(m, statement, keys, waiting) step;
-    EXCEPTION
-        WHEN lock_not_available OR deadlock_detected THEN
-            written := NULL;
-            busy := keys;
-        WHEN OTHERS THEN
-            -- What lies with no customer would only repeat.
-            IF left(SQLSTATE, 2) IN ('25', '40', '42', '53', '57', '58', 'XX') THEN
-                RAISE;
-            END IF;
-            written := NULL;
-            unfit := keys;
-            state := SQLSTATE;
-            reasons := ARRAY[SQLERRM];
-    END;
+    FOR try IN 1..2 LOOP
+        BEGIN
+            SELECT step.written, step.unfit, step.reasons INTO written, unfit, reasons
+            FROM @extschema@.mend_step(m, statement, keys, waiting) AS step;
+        EXCEPTION
+            WHEN lock_not_available OR deadlock_detected THEN
+                busy := keys;
+            WHEN OTHERS THEN
+                -- A row that another session has inserted since is seen by the next look.
+                CONTINUE WHEN SQLSTATE = '23505' AND try = 1;
+                -- What lies with no customer would only repeat.
+                IF left(SQLSTATE, 2) IN ('25', '40', '42', '53', '57', '58', 'XX') THEN
+                    RAISE;
+                END IF;
+                unfit := keys;
+                state := SQLSTATE;
+                reasons := ARRAY[SQLERRM];
+        END;
+        EXIT;
+    END LOOP;
 
     -- The others of the batch are not to suffer: halves, until the customers at fault stand alone.
     IF written IS NULL AND half > 0 THEN
@@ -482,16 +432,6 @@ $$;
 COMMENT ON FUNCTION @extschema@.mend_guarded(@extschema@.mending, text, text, text[], boolean, bigint) IS
     'mends customers that are locked; one that cannot be mended is recorded, and the others are all the same';
 
-CREATE FUNCTION @extschema@.lock_customers(m @extschema@.mending, keys text[], waiting boolean, OUT locked text[])
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off
-AS $$
-BEGIN
-    EXECUTE CASE WHEN waiting THEN m.lock_waiting ELSE m.lock END INTO locked USING keys;
-END
-$$;
-COMMENT ON FUNCTION @extschema@.lock_customers(@extschema@.mending, text[], boolean) IS
-    'locks customers against changes and returns those it has; without waiting, not those in use';
-
 CREATE FUNCTION @extschema@.mend(
     m @extschema@.mending, keys text[], waiting boolean, INOUT failed bigint, OUT written bigint, OUT skipped text[])
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
@@ -501,24 +441,11 @@ DECLARE
     part record;
     outcome record;
 BEGIN
-    IF NOT waiting THEN
-        BEGIN
-            SELECT * INTO outcome FROM @extschema@.mend_step(m, m.all_at_once, keys, waiting);
-            written := outcome.written;
-            skipped := outcome.in_use;
-        EXCEPTION WHEN OTHERS THEN
-            written := NULL;        -- step by step then
-        END;
-        IF written IS NOT NULL THEN
-            failed := @extschema@.report_failures(m, 'update_contact_methods', '22001', outcome.unfit, outcome.reasons,
-                                                  failed);
-            RETURN;
-        END IF;
-    END IF;
-
     written := 0;
     BEGIN
-        locked := @extschema@.lock_customers(m, keys, waiting);
+        SELECT r.locked INTO locked
+        FROM @extschema@.look_up_as_owner(m.customers, CASE WHEN waiting THEN m.lock_waiting ELSE m.lock END, keys)
+             AS r(locked text[]);
     EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
         skipped := keys;
         RETURN;
@@ -545,7 +472,7 @@ $$;
 COMMENT ON FUNCTION @extschema@.mend(@extschema@.mending, text[], boolean, bigint) IS
     'locks customers and mends their contact data; without waiting, those in use are skipped and returned';
 
-CREATE FUNCTION @extschema@.validate(constraint_id oid) RETURNS boolean
+CREATE FUNCTION @extschema@.validate(customers regclass, constraint_id oid) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -558,7 +485,8 @@ BEGIN
     IF table_name IS NULL THEN
         RETURN true;
     END IF;
-    EXECUTE format('ALTER TABLE %s VALIDATE CONSTRAINT %I', table_name, constraint_name);
+    PERFORM FROM @extschema@.run_as_owner(
+        customers, format('ALTER TABLE %s VALIDATE CONSTRAINT %I', table_name, constraint_name)) AS r(nothing text);
     RETURN true;
 EXCEPTION WHEN integrity_constraint_violation OR lock_not_available THEN
     RAISE WARNING 'constraint "%" of table "%" is not validated: %', constraint_name, table_name, SQLERRM
@@ -566,10 +494,10 @@ EXCEPTION WHEN integrity_constraint_violation OR lock_not_available THEN
     RETURN false;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.validate(oid) IS 'validates a constraint; a WARNING where rows break it';
+COMMENT ON FUNCTION @extschema@.validate(regclass, oid) IS 'validates a constraint; a WARNING where rows break it';
 
 CREATE FUNCTION @extschema@.count_orphans(s @extschema@.shape, OUT orphans bigint)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 DECLARE
     contact text;
@@ -583,9 +511,11 @@ BEGIN
                           WHERE k.conrelid = t.relation AND k.contype = 'f' AND k.convalidated
                             AND k.confrelid = s.customers AND k.confkey = ARRAY[s.id])
     LOOP
-        EXECUTE format('SELECT count(*) FROM %s AS t '
-                       'WHERE NOT EXISTS (SELECT FROM %s AS c WHERE t.customer_id %s c.%I)',
-                       contact, s.name, s.id_equality, s.id_column) INTO found;
+        SELECT r.found INTO found
+        FROM @extschema@.run_as_owner(
+            s.customers, format('SELECT pg_catalog.count(*) FROM %s AS t '
+                                'WHERE NOT EXISTS (SELECT FROM %s AS c WHERE t.customer_id %s c.%I)',
+                                contact, s.name, s.id_equality, s.id_column)) AS r(found bigint);
         orphans := orphans + found;
     END LOOP;
 END
@@ -605,7 +535,9 @@ BEGIN
     IF NOT EXISTS (SELECT FROM @extschema@.waiting_failures(m.customers)) THEN
         RETURN 0;
     END IF;
-    EXECUTE m.resolved INTO tables, customers, functions, known_times;
+    SELECT r.tables, r.customers, r.functions, r.known_times INTO tables, customers, functions, known_times
+    FROM @extschema@.run_as_owner(m.customers, m.resolved)
+         AS r(tables text[], customers text[], functions text[], known_times bigint[]);
     RETURN @extschema@.forget_failures(m.customers, tables, customers, functions, known_times);
 END
 $$;
@@ -666,7 +598,9 @@ BEGIN
     failed := 0;
 
     LOOP
-        SELECT f.seen, f.last, f.drifted INTO seen, last, drifted FROM @extschema@.find_drifted(m, last, batch_size) f;
+        SELECT r.seen, r.last, r.drifted INTO seen, last, drifted
+        FROM @extschema@.look_up_as_owner(customers, m.find, ARRAY[last, batch_size::text])
+             AS r(seen bigint, last text, drifted text[]);
         EXIT WHEN seen = 0;
         IF drifted IS NOT NULL THEN
             SELECT * INTO part FROM @extschema@.mend(m, drifted, false, failed);
@@ -710,7 +644,7 @@ BEGIN
                      ORDER BY t.position, k.conname);
     number := 1;
     WHILE number <= cardinality(pending) LOOP
-        PERFORM @extschema@.validate(pending[number]);
+        PERFORM @extschema@.validate(customers, pending[number]);
         number := number + 1;
         COMMIT;
         SET LOCAL search_path = pg_catalog, pg_temp;

@@ -41,25 +41,6 @@ $$;
 COMMENT ON FUNCTION @extschema@.type_users(oid, smallint) IS
     'what keeps a column''s type from being changed, null where nothing does';
 
-CREATE FUNCTION @extschema@.is_plain(expression pg_node_tree) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $$
-    -- Every node is one of those that compute from their arguments alone, and every function is immutable and
-    -- pg_catalog's: evaluating it runs nobody's code.
-    SELECT NOT EXISTS (
-               SELECT FROM regexp_matches(expression::text, '{([A-Z]+)', 'g') AS node
-               WHERE node[1] <> ALL ('{VAR,CONST,OPEXPR,SCALARARRAYOPEXPR,BOOLEXPR,FUNCEXPR,RELABELTYPE,'
-                                     'ARRAYEXPR,ARRAYCOERCEEXPR,CASEEXPR,CASEWHEN,CASETESTEXPR,COALESCEEXPR,NULLTEST,'
-                                     'BOOLEANTEST,DISTINCTEXPR,NULLIFEXPR,COLLATEEXPR,COERCETODOMAINVALUE}'::text[]))
-       AND NOT EXISTS (
-               SELECT FROM regexp_matches(expression::text,
-                                          ':(?:(?:op)?funcid |(?:hash|neg)funcid (?!0))(\d+)', 'g') AS call
-                    LEFT JOIN pg_proc f ON f.oid = call[1]::oid
-               WHERE (f.pronamespace = 'pg_catalog'::regnamespace AND f.provolatile = 'i') IS NOT TRUE)
-$$;
-COMMENT ON FUNCTION @extschema@.is_plain(pg_node_tree) IS
-    'whether an expression can be evaluated without running code of others';
-
 CREATE FUNCTION @extschema@.refusals(relation oid, attnum smallint, wanted text[])
 RETURNS TABLE (by_type boolean, conname name, expression text, refused text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
@@ -93,7 +74,8 @@ BEGIN
         RETURN;
     END IF;
 
-    -- The constraints on it alone, and its domains': those that a NULL passes with are passed.
+    -- The constraints on it alone, and its domains', where trying them runs nobody's code. Those that a NULL passes
+    -- with are passed.
     FOR rule IN
         WITH RECURSIVE domain(type) AS (
             SELECT own.atttypid
@@ -102,7 +84,7 @@ BEGIN
         )
         SELECT k.contypid <> 0 AS of_type, k.conname, pg_get_expr(k.conbin, k.conrelid) AS expression
         FROM pg_constraint k
-        WHERE k.contype = 'c' AND @extschema@.is_plain(k.conbin)
+        WHERE k.contype = 'c' AND @extschema@.is_computation(k.conbin)
           AND (k.conrelid = refusals.relation AND k.conkey = ARRAY[refusals.attnum] AND k.coninhcount = 0
                OR k.conrelid = 0 AND k.contypid IN (SELECT type FROM domain))
         ORDER BY k.contypid = 0, k.conname

@@ -5,7 +5,7 @@
 --   psql -X -v customers=shop.customers -f disable-unified-contact-triggers.sql  another one
 --
 -- Run it as the owner of the table (or as superuser) in the app's database, after `make install` or the package.  It gives
--- up, with nothing changed, if a lock cannot be had within five seconds: then run it again at a quieter time.
+-- up, with nothing changed, if a lock cannot be had within half a second: then run it again at a quieter time.
 
 \set ON_ERROR_STOP on
 \if :{?customers} \else

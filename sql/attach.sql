@@ -118,6 +118,10 @@ SELECT * FROM contact_sync.attach(NULL);
 SELECT * FROM contact_sync.attach('customers', rls => 'none');
 DROP VIEW contact_history;
 DROP TABLE contact_methods;
+-- Nor does it run where it could not see what others did before it had its locks.
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT * FROM contact_sync.attach('regress_attach_2.customers');
+ROLLBACK;
 -- A fix that fails takes everything with it.
 CREATE DOMAIN contact_methods AS text;      -- its name is in the table's way
 SELECT * FROM contact_sync.attach('customers');

@@ -256,6 +256,31 @@ SET search_path = regress_reconcile;
 RESET client_min_messages;
 
 --
+-- Each customer's rows are looked up by their index, whatever the statistics make believe.
+--
+CREATE SCHEMA regress_reconcile_many;
+SET search_path = regress_reconcile_many, regress_reconcile;
+CREATE TABLE customers (id int PRIMARY KEY, phone text, whatsapp text);
+CREATE TABLE contact_preferences (customer_id int UNIQUE, preferred_method text DEFAULT 'sms');
+CREATE TABLE contact_methods (customer_id int, method_type text, phone_number text, UNIQUE (customer_id, method_type));
+-- Once there was one customer, with a thousand rows; now there are a thousand.
+INSERT INTO contact_methods SELECT 1, 'method ' || i, '1' FROM generate_series(1, 1000) AS i;
+ANALYZE contact_methods;
+DELETE FROM contact_methods;
+INSERT INTO customers SELECT i, '1', '2' FROM generate_series(1, 1000) AS i;
+INSERT INTO contact_methods
+    SELECT i, method, '0' FROM generate_series(1, 1000) AS i, unnest('{sms,whatsapp}'::text[]) AS method;
+CREATE VIEW rows_read AS
+    SELECT sum(seq_tup_read + idx_tup_fetch) AS number FROM pg_stat_user_tables
+    WHERE schemaname = 'regress_reconcile_many';
+SELECT pg_stat_force_next_flush();
+SELECT number AS before FROM rows_read \gset
+CALL contact_sync.reconcile('customers', 50);
+SELECT pg_stat_force_next_flush();
+SELECT number - :before BETWEEN 4 * 1000 AND 20 * 1000 AS "a few for each" FROM rows_read;
+SET search_path = regress_reconcile;
+
+--
 -- Triggers of contact tables find names in the schema of customers, and the caller's search_path is what it was.
 --
 CREATE TABLE seen (path text);
@@ -302,6 +327,11 @@ ALTER TABLE contact_preferences OWNER TO regress_contact_owner;
 SET SESSION AUTHORIZATION regress_contact_owner;
 CALL contact_sync.reconcile('keyed', id_column => 'Id');
 SELECT * FROM contact_sync.failures;
+-- Nor do policies hide rows from it, forced though they are.
+ALTER TABLE keyed ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+DELETE FROM contact_methods;
+CALL contact_sync.reconcile('keyed', id_column => 'Id');
+ALTER TABLE keyed DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;
 -- Who is no member of the owner may neither mend nor tend to failures.
 SET SESSION AUTHORIZATION regress_contact_other;
 CALL contact_sync.reconcile('keyed', id_column => 'Id');
@@ -316,6 +346,55 @@ SELECT contact_sync.record_failure('customers', '1', 'update_contact_methods', '
 SELECT contact_sync.forget_failures('customers', '{regress_reconcile.keyed}', '{2}', '{update_contact_methods}', '{1}');
 RESET SESSION AUTHORIZATION;
 :caught
+-- What runs of the owner's code when a superuser calls it has the owner's rights, and cannot get others: triggers of
+-- contact tables, the checks of the id's domain (each statement casts to it), constraints that are validated.
+CREATE SCHEMA regress_reconcile_owned AUTHORIZATION regress_contact_owner;
+GRANT USAGE ON SCHEMA regress_reconcile_owned TO regress_contact_other;
+SET SESSION AUTHORIZATION regress_contact_owner;
+SET search_path = regress_reconcile_owned;
+CREATE TABLE ran (what text, as_whom name, path text);
+CREATE FUNCTION run(what text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO regress_reconcile_owned.ran VALUES (what, current_user, current_setting('search_path'));
+    RETURN true;
+END $$;
+CREATE FUNCTION run() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM run('trigger of ' || TG_TABLE_NAME);
+    BEGIN
+        RESET ROLE;
+    EXCEPTION WHEN insufficient_privilege THEN
+        PERFORM run(SQLERRM);
+    END;
+    RETURN NEW;
+END $$;
+CREATE DOMAIN key AS int CHECK (run('domain'));
+CREATE TABLE customers (id key PRIMARY KEY, phone text, whatsapp text);
+CREATE TABLE contact_preferences (customer_id key UNIQUE);
+CREATE TABLE contact_methods (customer_id key, method_type text, phone_number text, UNIQUE (customer_id, method_type));
+INSERT INTO customers VALUES (1, '0701', '0801'), (2, '0702', NULL);
+INSERT INTO contact_preferences VALUES (1);
+ALTER TABLE contact_methods ADD CHECK (run('constraint')) NOT VALID;
+CREATE TRIGGER run BEFORE INSERT ON contact_preferences FOR EACH STATEMENT EXECUTE FUNCTION run();
+CREATE TRIGGER run BEFORE INSERT ON contact_methods FOR EACH STATEMENT EXECUTE FUNCTION run();
+TRUNCATE ran;
+RESET SESSION AUTHORIZATION;
+SET search_path = public;
+CALL contact_sync.reconcile('regress_reconcile_owned.customers', 1);
+SELECT DISTINCT what, as_whom, path FROM regress_reconcile_owned.ran ORDER BY what;
+SELECT current_user = session_user AS itself, current_setting('search_path') AS path;
+-- The way it does so is for those alone who have the owner's rights.
+SELECT * FROM contact_sync.run_as_owner('regress_reconcile_owned.customers',
+    'SELECT current_user, max(id) FROM customers WHERE id::text = ANY ($1)', '{1,2,5}') AS row(who name, id int);
+SELECT * FROM contact_sync.run_as_owner('regress_reconcile_owned.customers', 'SELECT 1 WHERE false') AS row(one int);
+SELECT contact_sync.run_as_owner('regress_reconcile_owned.customers', 'RESET SESSION AUTHORIZATION');
+SELECT contact_sync.run_as_owner('regress_reconcile_owned.customers', 'COMMIT');
+SET SESSION AUTHORIZATION regress_contact_other;
+SELECT contact_sync.run_as_owner('regress_reconcile_owned.customers', 'SELECT 1');
+SELECT contact_sync.look_up_as_owner('regress_reconcile_owned.customers', 'SELECT 1', '{}');
+RESET SESSION AUTHORIZATION;
+SELECT current_user = session_user AS itself, current_setting('search_path') AS path;
+SET search_path = regress_reconcile;
 -- A table of another owner is not written, nor one with code of others.
 ALTER TABLE contact_methods OWNER TO regress_contact_other;
 \set VERBOSITY terse
@@ -375,5 +454,5 @@ SELECT status, problem FROM contact_sync.verify('customers') WHERE check_name = 
 -- clean up
 SET client_min_messages = warning;
 RESET search_path;
-DROP SCHEMA regress_reconcile, regress_reconcile_trap CASCADE;
+DROP SCHEMA regress_reconcile, regress_reconcile_owned, regress_reconcile_trap CASCADE;
 DROP ROLE regress_contact_owner, regress_contact_other;

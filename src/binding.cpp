@@ -1,5 +1,7 @@
 #include "binding.hpp"
 
+#include "guard.hpp"
+
 extern "C"
 {
 #include "catalog/partition.h"
@@ -112,7 +114,7 @@ Binding *bind(const TriggerData &trigger)
 	binding->schema = get_rel_namespace(topmost);
 	binding->table_name = qualified_name(binding->table);
 	binding->customers = qualified_name(topmost);
-	binding->search_path = psprintf("pg_catalog, %s, pg_temp", quote_identifier(get_namespace_name(binding->schema)));
+	binding->search_path = search_path_of(binding->schema);
 	binding->number =
 		quote_qualified_identifier(get_namespace_name(get_func_namespace(trigger.tg_trigger->tgfoid)), "number");
 	binding->is_partition = relation->rd_rel->relispartition;

@@ -63,6 +63,7 @@ bool is_more_than_computation(Node *node, void *context)
 	case T_ScalarArrayOpExpr:
 	case T_BoolExpr:
 	case T_RelabelType:
+	case T_CollateExpr:
 	case T_CaseExpr:
 	case T_CaseWhen:
 	case T_CaseTestExpr:
@@ -71,6 +72,7 @@ bool is_more_than_computation(Node *node, void *context)
 	case T_RowExpr:
 	case T_RowCompareExpr:
 	case T_CoalesceExpr:
+	case T_CoerceToDomainValue:
 	case T_MinMaxExpr:
 	case T_SQLValueFunction:
 	case T_NullTest:

@@ -52,13 +52,7 @@ struct Surroundings
 		before.guc_level = NewGUCNestLevel();
 		limit_lock_waits();
 		if (rights != nullptr)
-		{
-			SetUserIdAndSecContext(rights->user,
-								   before.security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
-			// As fmgr_security_definer() does it: an override of the path would be stronger than the SET clauses of the
-			// functions that users' triggers call.
-			set_option("search_path", rights->search_path, PGC_USERSET);
-		}
+			take_on(*rights);
 		return before;
 	}
 
@@ -75,6 +69,22 @@ bool is_the_clients(const ErrorData &error)
 }
 
 } // namespace
+
+const char *search_path_of(Oid schema)
+{
+	return psprintf("pg_catalog, %s, pg_temp", quote_identifier(get_namespace_name(schema)));
+}
+
+void take_on(const Rights &rights)
+{
+	Oid user;
+	int security_context;
+	GetUserIdAndSecContext(&user, &security_context);
+	SetUserIdAndSecContext(rights.user, security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	// As fmgr_security_definer() does it: an override of the path would be stronger than the SET clauses of the
+	// functions that users' triggers call.
+	set_option("search_path", rights.search_path, PGC_USERSET);
+}
 
 ErrorData *attempt(const Rights *rights, void (*body)(const void *argument), const void *argument)
 {

@@ -14,6 +14,13 @@ struct Rights
 	const char *search_path;
 };
 
+/// The search_path for what belongs to a schema's customers: pg_catalog, the schema, pg_temp.
+const char *search_path_of(Oid schema);
+
+/// Takes on these rights and this search_path. To be called after NewGUCNestLevel(), and to be undone by AtEOXact_GUC()
+/// and SetUserIdAndSecContext(); an abort of the (sub)transaction undoes it by itself.
+void take_on(const Rights &rights);
+
 /// Runs `body` with `argument` in an internal subtransaction, as PL/pgSQL's exception block does (pl_exec.c,
 /// exec_stmt_block): a bare PG_TRY that swallowed the ERROR would leave locks, buffers and snapshots behind.
 ///

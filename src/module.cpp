@@ -6,6 +6,7 @@
 #include "foreign_code.hpp"
 #include "functions.hpp"
 #include "number.hpp"
+#include "owner.hpp"
 #include "settings.hpp"
 
 namespace
@@ -37,6 +38,7 @@ extern "C"
 	PG_FUNCTION_INFO_V1(update_contact_methods);
 	PG_FUNCTION_INFO_V1(touch_updated_at);
 	PG_FUNCTION_INFO_V1(number);
+	PG_FUNCTION_INFO_V1(run_as_owner);
 	PG_FUNCTION_INFO_V1(runs_foreign_code);
 	PG_FUNCTION_INFO_V1(is_computation);
 }
@@ -81,6 +83,12 @@ Datum number(PG_FUNCTION_ARGS)
 	if (number.empty())
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(number.data(), static_cast<int>(number.size())));
+}
+
+Datum run_as_owner(PG_FUNCTION_ARGS)
+{
+	const char *statement = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	return contact_sync::run_as_owner(PG_GETARG_OID(0), statement, PG_GETARG_DATUM(2), &fcinfo->isnull);
 }
 
 Datum runs_foreign_code(PG_FUNCTION_ARGS)

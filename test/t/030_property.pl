@@ -33,7 +33,8 @@ my @tables = qw(contact_preferences contact_methods contact_history);
 # What has a default, and what the sync can do without.
 my %optional = (
 	contact_preferences => [
-		qw(id preferred_method whatsapp_enabled sms_enabled phone_call_enabled quiet_hours language created_at updated_at) ],
+		qw(id preferred_method whatsapp_enabled sms_enabled phone_call_enabled quiet_hours language created_at
+		  updated_at) ],
 	contact_methods => [ qw(id is_available is_preferred last_verified verification_status created_at updated_at) ],
 	contact_history => [ qw(id customer_id method type status timestamp content duration created_at) ]);
 my %defaults = (
@@ -83,330 +84,435 @@ sub new_number
 
 sub new_time { return chance(.1) ? undef : sprintf '2024-%02d-%02d %02d:00+00', 1 + rand 12, 1 + rand 28, rand 24 }
 
-# generate SEED: the database, as a hash: sql makes it, states are what is broken, the rest says what it is.
-sub generate
+# The steps below add to a database, a hash: sql makes it, states are what is broken, the rest says what it is.
+sub add
 {
-	my ($seed) = @_;
-	my (@sql, @states);
-	my $broken = sub { push @states, shift; push @sql, @_ };
-	srand $seed;
+	my ($d, @sql) = @_;
+	push @{ $d->{sql} }, @sql;
+}
 
-	# The customers' shape
-	my $id_type = one_of(qw(uuid bigint text));
+sub break_it
+{
+	my ($d, $state, @sql) = @_;
+	push @{ $d->{states} }, $state;
+	add($d, @sql);
+}
+
+sub present { my ($d) = @_; return grep { $d->{there}{$_} } @tables }
+
+sub customers_table
+{
+	my ($d) = @_;
 	my $odd_names = chance(.3);
-	my $schema = $odd_names ? "\"Shop $seed\"" : "shop_$seed";
+	my $schema = $odd_names ? "\"Shop $d->{seed}\"" : "shop_$d->{seed}";
 	my ($table, $id, $phone, $whatsapp) =
 	  $odd_names ? ('"The ""Customers"""', '"Id"', '"Phone %s"', '"WhatsApp"') : qw(customers id phone whatsapp);
 	my $customers = "$schema.$table";
-	my $partitioned = chance(.3);
-	my $domain = chance(.15);
-	my ($phone_type, $whatsapp_type) = (one_of('varchar(20)', 'text'), one_of('varchar(20)', 'text'));
 	my $has_whatsapp = !chance(.1);
-	my $type = $domain ? "$schema.customer_key" : $id_type;
-	my $reference = $domain && chance(.5) ? $id_type : $type;
-	my $rls = one_of(qw(off open authenticated branch));
-	my $attached = chance(.25);
-	my %missing = map { $_ => 1 } some_of($attached ? .5 : .15, @tables);
-	my %there = map { $_ => 1 } $attached ? @tables : grep { !$missing{$_} } @tables;
+	my $shape = one_of(qw(plain plain plain partitioned partitioned inherited));
+	my $domain = chance(.15);
+	%$d = (%$d,
+		schema => $schema, customers => $customers, id => $id, phone => $phone,
+		whatsapp => $has_whatsapp ? $whatsapp : undef, shape => $shape, children => [],
+		id_type => one_of(qw(uuid bigint text)), phone_type => one_of('varchar(20)', 'text'),
+		whatsapp_type => one_of('varchar(20)', 'text'), rls => one_of(qw(off open authenticated branch)),
+		arguments => sprintf('%s::regclass', literal($customers)),
+		named => $odd_names ? q{, id_column => 'Id', phone_column => 'Phone %s', whatsapp_column => 'WhatsApp'} : '');
+	my $type = $domain ? "$schema.customer_key" : $d->{id_type};
+	$d->{reference} = $domain && chance(.5) ? $d->{id_type} : $type;
 
-	push @sql, 'BEGIN', "CREATE SCHEMA $schema AUTHORIZATION shop_owner",
-	  "GRANT USAGE ON SCHEMA $schema TO authenticated, someone", 'SET SESSION AUTHORIZATION shop_owner';
-	push @sql, "CREATE DOMAIN $type AS $id_type" if $domain;
-	push @sql,
-	  "CREATE TABLE $customers (gone integer, $id $type PRIMARY KEY, name text NOT NULL, $phone $phone_type,"
-	  . " $whatsapp $whatsapp_type, branch text, shouted text GENERATED ALWAYS AS (upper(name)) STORED)"
-	  . ($partitioned ? " PARTITION BY HASH ($id)" : ''),
-	  "ALTER TABLE $customers DROP COLUMN gone", "GRANT SELECT, INSERT, UPDATE ON $customers TO authenticated";
-	push @sql, map { "CREATE TABLE $schema.part_$_ PARTITION OF $customers FOR VALUES WITH (MODULUS 3, REMAINDER $_)" } 0 .. 2
-	  if $partitioned;
-	$broken->('whatsapp dropped and added again', "ALTER TABLE $customers DROP COLUMN $whatsapp",
-		"ALTER TABLE $customers ADD COLUMN $whatsapp $whatsapp_type") if $has_whatsapp && chance(.15);
-	$broken->('no whatsapp column', "ALTER TABLE $customers DROP COLUMN $whatsapp") unless $has_whatsapp;
-	push @sql, "ALTER TABLE $customers ENABLE ROW LEVEL SECURITY" if $rls ne 'off';
-	push @sql, "CREATE POLICY r ON $customers FOR SELECT USING (true)", "CREATE POLICY i ON $customers FOR INSERT WITH CHECK (true)",
-	  "CREATE POLICY u ON $customers FOR UPDATE USING (true)", "CREATE POLICY d ON $customers FOR DELETE USING (true)"
-	  if $rls eq 'open';
-	push @sql, "CREATE POLICY app ON $customers TO authenticated USING (true)" if $rls eq 'authenticated';
-	push @sql, "CREATE POLICY app ON $customers TO authenticated USING (branch IN ('Arusha', 'Moshi'))" if $rls eq 'branch';
-
-	# The contact tables, as legacy databases have them, each with a column that contact_sync knows nothing of
-	my @methods = ('whatsapp', 'sms', 'phone_call');
-	my $room = 20;
-	my ($method_type, $method_check, $number_type) =
-	  ('varchar(20)', q{CHECK (method_type IN ('whatsapp', 'sms', 'phone_call'))}, 'varchar(20)');
-	if (!$missing{contact_methods} && !$attached)
+	add($d, "CREATE SCHEMA $schema AUTHORIZATION shop_owner", "GRANT USAGE ON SCHEMA $schema TO authenticated, someone",
+		'SET SESSION AUTHORIZATION shop_owner');
+	add($d, "CREATE DOMAIN $type AS $d->{id_type}") if $domain;
+	add($d,
+		"CREATE TABLE $customers (gone integer, $id $type PRIMARY KEY, name text NOT NULL, $phone $d->{phone_type},"
+		  . " $whatsapp $d->{whatsapp_type}, branch text, shouted text GENERATED ALWAYS AS (upper(name)) STORED)"
+		  . ($shape eq 'partitioned' ? " PARTITION BY HASH ($id)" : ''),
+		"ALTER TABLE $customers DROP COLUMN gone",
+		"GRANT SELECT, INSERT, UPDATE ON $customers TO authenticated");
+	for (0 .. 2)
 	{
-		if (chance(.3))
-		{
-			($method_check, @methods) = @{ one_of(
-				[ q{CHECK (method_type IN ('whatsapp', 'sms'))}, 'whatsapp', 'sms' ],
-				[ q{CHECK (method_type = ANY (ARRAY['sms', 'phone_call', 'email']))}, 'sms', 'phone_call', 'email' ],
-				[ q{CHECK (method_type <> 'phone_call')}, 'sms', 'whatsapp', 'email' ],
-				[ q{CHECK (length(method_type) = 3)}, 'sms' ]) };
-			$broken->("method_type $method_check");
-		}
-		elsif (chance(.15))
-		{
-			($method_type, $method_check, @methods) = ('varchar(9)', '', 'whatsapp', 'sms', 'email');
-			$broken->('method_type too short');
-		}
-		elsif (chance(.15))
-		{
-			($method_type, $method_check) = ("$schema.method", '');
-			push @sql, "CREATE TYPE $method_type AS ENUM ('phone_call', 'sms', 'whatsapp')";
-		}
-		if (chance(.3))
-		{
-			($number_type, $room) = ('varchar(13)', 13);
-			$broken->('phone_number narrow');
-		}
-		elsif (chance(.3))
-		{
-			($number_type, $room) = ('text', 1000);
-		}
+		next if $shape eq 'plain';
+		my $child = "$schema.part_$_";
+		push @{ $d->{children} }, $child;
+		add($d, "CREATE TABLE $child "
+			  . ($shape eq 'partitioned' ? "PARTITION OF $customers FOR VALUES WITH (MODULUS 3, REMAINDER $_)"
+				: (chance(.7) ? "(PRIMARY KEY ($id))" : '()') . " INHERITS ($customers)"));
 	}
-	my %create = (
-		contact_preferences => qq{id uuid DEFAULT gen_random_uuid() PRIMARY KEY, customer_id $reference UNIQUE,
-			preferred_method varchar(20) DEFAULT 'whatsapp' CHECK (preferred_method IN ('whatsapp', 'sms', 'phone_call')),
-			whatsapp_enabled boolean DEFAULT true, sms_enabled boolean DEFAULT true, phone_call_enabled boolean DEFAULT true,
+	my $drop = "ALTER TABLE $customers DROP COLUMN $whatsapp";
+	break_it($d, 'no whatsapp column', $drop) unless $has_whatsapp;
+	break_it($d, 'whatsapp dropped and added again', $drop,
+		"ALTER TABLE $customers ADD COLUMN $whatsapp $d->{whatsapp_type}") if $has_whatsapp && chance(.15);
+
+	my $policy = "CREATE POLICY app ON $customers TO authenticated USING";
+	my %policies = (
+		open => [ (map { "CREATE POLICY app_$_ ON $customers FOR $_ USING (true)" } qw(SELECT UPDATE DELETE)),
+			"CREATE POLICY app_insert ON $customers FOR INSERT WITH CHECK (true)" ],
+		authenticated => ["$policy (true)"],
+		branch => ["$policy (branch IN ('Arusha', 'Moshi'))"]);
+	add($d, "ALTER TABLE $customers ENABLE ROW LEVEL SECURITY", @{ $policies{ $d->{rls} } }) if $d->{rls} ne 'off';
+}
+
+# What the legacy table of methods can hold: also what makes attach change it
+sub methods_column
+{
+	my ($d) = @_;
+	my ($type, $check) = ('varchar(20)', q{CHECK (method_type IN ('whatsapp', 'sms', 'phone_call'))});
+	my @methods = ('whatsapp', 'sms', 'phone_call');
+	if ($d->{attached} || !$d->{there}{contact_methods})
+	{
+		# as it should be
+	}
+	elsif (chance(.3))
+	{
+		($check, @methods) = @{ one_of(
+			[ q{CHECK (method_type IN ('whatsapp', 'sms'))}, 'whatsapp', 'sms' ],
+			[ q{CHECK (method_type = ANY (ARRAY['sms', 'phone_call', 'email']))}, 'sms', 'phone_call', 'email' ],
+			[ q{CHECK (method_type <> 'phone_call')}, 'sms', 'whatsapp', 'email' ],
+			[ q{CHECK (length(method_type) = 3)}, 'sms' ]) };
+		break_it($d, "method_type $check");
+	}
+	elsif (chance(.15))
+	{
+		($type, $check, @methods) = ('varchar(9)', '', 'whatsapp', 'sms', 'email');
+		break_it($d, 'method_type too short');
+	}
+	elsif (chance(.15))
+	{
+		($type, $check) = ("$d->{schema}.method", '');
+		add($d, "CREATE TYPE $type AS ENUM ('phone_call', 'sms', 'whatsapp')");
+	}
+	return ("$type NOT NULL $check", @methods);
+}
+
+# The contact tables, as legacy databases have them, each with a column that contact_sync knows nothing of; some
+# databases have been attached before, which made those that were missing.
+sub contact_tables
+{
+	my ($d) = @_;
+	my $attached = $d->{attached} = chance(.25);
+	my %missing = map { $_ => 1 } some_of($attached ? .5 : .15, @tables);
+	$d->{there} = { map { $_ => 1 } $attached ? @tables : grep { !$missing{$_} } @tables };
+	$d->{made} = $attached ? \%missing : {};
+
+	my ($method_type, @methods) = methods_column($d);
+	my ($number_type, $room) = @{ one_of([ 'varchar(13)', 13 ], [ 'text', 1000 ], [ 'varchar(20)', 20 ]) };
+	($number_type, $room) = ('varchar(20)', 20) if $missing{contact_methods};
+	break_it($d, 'phone_number narrow') if $room == 13;
+	@$d{qw(methods room)} = (\@methods, $room);
+
+	my $key = "id uuid DEFAULT gen_random_uuid() PRIMARY KEY, customer_id $d->{reference}";
+	my $times = 'created_at timestamptz DEFAULT now(), updated_at timestamptz DEFAULT now()';
+	my %columns = (
+		contact_preferences => qq{$key UNIQUE, preferred_method varchar(20) DEFAULT 'whatsapp'
+				CHECK (preferred_method IN ('whatsapp', 'sms', 'phone_call')),
+			whatsapp_enabled boolean DEFAULT true, sms_enabled boolean DEFAULT true,
+			phone_call_enabled boolean DEFAULT true,
 			quiet_hours jsonb DEFAULT '{"enabled": false, "start": "22:00", "end": "08:00"}',
-			language varchar(10) DEFAULT 'en' CHECK (language IN ('en', 'sw')),
-			created_at timestamptz DEFAULT now(), updated_at timestamptz DEFAULT now()},
-		contact_methods => qq{id uuid DEFAULT gen_random_uuid() PRIMARY KEY, customer_id $reference,
-			method_type $method_type NOT NULL $method_check, phone_number $number_type NOT NULL,
+			language varchar(10) DEFAULT 'en' CHECK (language IN ('en', 'sw')), $times},
+		contact_methods => qq{$key, method_type $method_type, phone_number $number_type NOT NULL,
 			is_available boolean DEFAULT true, is_preferred boolean DEFAULT false, last_verified timestamptz,
 			verification_status varchar(20) DEFAULT 'unknown'
 				CHECK (verification_status IN ('verified', 'unverified', 'unknown', 'failed')),
-			created_at timestamptz DEFAULT now(), updated_at timestamptz DEFAULT now(), UNIQUE (customer_id, method_type)},
-		contact_history => qq{id uuid DEFAULT gen_random_uuid() PRIMARY KEY, customer_id $reference,
-			method varchar(20) NOT NULL CHECK (method IN ('whatsapp', 'sms', 'phone_call')),
+			$times, UNIQUE (customer_id, method_type)},
+		contact_history => qq{$key, method varchar(20) NOT NULL CHECK (method IN ('whatsapp', 'sms', 'phone_call')),
 			type varchar(20) NOT NULL CHECK (type IN ('message', 'call')), status varchar(20) NOT NULL,
 			timestamp timestamptz DEFAULT now(), content text, duration integer, created_at timestamptz DEFAULT now()});
-	for (grep { !$missing{$_} } @tables)
+	for my $contact (@tables)
 	{
-		push @sql, "CREATE TABLE $schema.$_ ($create{$_}, mark integer)",
-		  "ALTER TABLE $schema.$_ ADD FOREIGN KEY (customer_id) REFERENCES $customers ON DELETE CASCADE",
-		  "GRANT SELECT, INSERT, UPDATE ON $schema.$_ TO authenticated";
-		push @sql, "CREATE INDEX ON $schema.$_ (customer_id)" if chance(.3);
+		my $name = "$d->{schema}.$contact";
+		break_it($d, "$contact missing"), next if $missing{$contact};
+		add($d, "CREATE TABLE $name ($columns{$contact}, mark integer)",
+			"GRANT SELECT, INSERT, UPDATE ON $name TO authenticated");
+		# No key can refer to the customers of inheritance children.
+		add($d, "ALTER TABLE $name ADD FOREIGN KEY (customer_id) REFERENCES $d->{customers} ON DELETE CASCADE")
+		  if $d->{shape} ne 'inherited';
+		add($d, "CREATE INDEX ON $name (customer_id)") if chance(.3);
 	}
-	push @sql, 'RESET SESSION AUTHORIZATION';
-	my $arguments = sprintf '%s::regclass', literal($customers);
-	my $named = $odd_names ? q{, id_column => 'Id', phone_column => 'Phone %s', whatsapp_column => 'WhatsApp'} : '';
+	add($d, 'RESET SESSION AUTHORIZATION');
+	return unless $attached;
 	# The triggers know the columns, but they may be dropped again.
-	$broken->('attached before', "DO \$\$ BEGIN PERFORM contact_sync.attach($arguments$named); END \$\$") if $attached;
-	for (keys %missing)
-	{
-		push @sql, "ALTER TABLE $schema.$_ ADD COLUMN mark integer" if $attached;
-		push @states, "$_ missing" unless $attached;
-	}
+	break_it($d, 'attached before', "DO \$\$ BEGIN PERFORM contact_sync.attach($d->{arguments}$d->{named}); END \$\$",
+		map { "ALTER TABLE $d->{schema}.$_ ADD COLUMN mark integer" } sort keys %missing);
+}
 
-	# Keys: what rows may break depends on them
-	my (%orphans, %twice, %nobody);
-	for my $contact (grep { $there{$_} } @tables)
+# Constraints: what rows may break depends on them
+sub keys_of
+{
+	my ($d) = @_;
+	for my $contact (present($d))
 	{
-		my $alter = "ALTER TABLE $schema.$contact";
-		my $key = "${contact}_customer_id_fkey";
-		my $add = "$alter ADD FOREIGN KEY (customer_id) REFERENCES $customers";
-		if (chance(.4))
+		my $alter = "ALTER TABLE $d->{schema}.$contact";
+		if ($d->{shape} eq 'inherited')
 		{
-			my $cascades = one_of('', 'ON DELETE CASCADE', 'ON UPDATE CASCADE', 'ON DELETE CASCADE ON UPDATE CASCADE', 'none');
-			$orphans{$contact} = $cascades eq 'none' || chance(.5);
-			push @sql, "$alter DROP CONSTRAINT $key";
-			$broken->("$contact: no foreign key") if $cascades eq 'none';
-			$broken->("$contact: foreign key '$cascades'" . ($orphans{$contact} ? ' NOT VALID' : ''),
-				"$add $cascades" . ($orphans{$contact} ? ' NOT VALID' : '')) if $cascades ne 'none';
+			$d->{orphans}{$contact} = chance(.4);
+		}
+		elsif (chance(.4))
+		{
+			my $missing = chance(.2);
+			my $orphans = $d->{orphans}{$contact} = $missing || chance(.5);
+			my $how = join ' ', some_of(.5, 'ON DELETE CASCADE', 'ON UPDATE CASCADE'), $orphans ? 'NOT VALID' : ();
+			add($d, "$alter DROP CONSTRAINT ${contact}_customer_id_fkey");
+			break_it($d, "$contact: no foreign key") if $missing;
+			break_it($d, "$contact: foreign key '$how'",
+				"$alter ADD FOREIGN KEY (customer_id) REFERENCES $d->{customers} $how") if !$missing;
 		}
 		next if $contact eq 'contact_history';
-		$nobody{$contact} = !($attached && $missing{$contact});
+		$d->{nobody}{$contact} = !$d->{made}{$contact};
 		if (chance(.35))
 		{
-			my $constraint = $contact eq 'contact_methods' ? "${contact}_customer_id_method_type_key" : "${contact}_customer_id_key";
-			$broken->("$contact: no unique constraint", "$alter DROP CONSTRAINT $constraint");
-			$twice{$contact} = 1;
+			my $columns = $contact eq 'contact_methods' ? 'customer_id_method_type' : 'customer_id';
+			break_it($d, "$contact: no unique constraint", "$alter DROP CONSTRAINT ${contact}_${columns}_key");
+			$d->{twice}{$contact} = 1;
 		}
 	}
+}
 
-	# Rows: no trigger is to see them
-	push @sql, 'SET LOCAL session_replication_role = replica';
-	my @customers;
+sub customer_rows
+{
+	my ($d) = @_;
 	for my $number (1 .. 4 + rand 6)
 	{
 		my %customer = (
-			id => new_id($id_type, $number),
+			id => new_id($d->{id_type}, $number),
 			branch => one_of('Arusha', 'Moshi', 'Mwanza', undef),
-			phone => new_number($phone_type eq 'text' ? undef : 20),
-			whatsapp => $has_whatsapp ? new_number($whatsapp_type eq 'text' ? undef : 20) : undef);
-		push @customers, \%customer;
-		my ($columns, @values) = ("$id, name, branch, $phone", $customer{id}, "customer $number", @customer{qw(branch phone)});
-		($columns, @values) = ("$columns, $whatsapp", @values, $customer{whatsapp}) if $has_whatsapp;
-		push @sql, "INSERT INTO $customers ($columns) VALUES (" . join(', ', map { literal($_) } @values) . ')';
+			phone => new_number($d->{phone_type} eq 'text' ? undef : 20),
+			whatsapp => $d->{whatsapp} ? new_number($d->{whatsapp_type} eq 'text' ? undef : 20) : undef);
+		push @{ $d->{all_customers} }, \%customer;
+		my %values = (
+			$d->{id} => $customer{id}, name => "customer $number", branch => $customer{branch},
+			$d->{phone} => $customer{phone});
+		$values{ $d->{whatsapp} } = $customer{whatsapp} if $d->{whatsapp};
+		my $table = $d->{shape} eq 'inherited' ? one_of($d->{customers}, @{ $d->{children} }) : $d->{customers};
+		insert($d, $table, %values);
 	}
-	my $mark = 0;
-	my %filled;
-	my $row = sub {
-		my ($contact, %values) = @_;
-		$values{mark} = ++$mark;
-		my @columns = sort keys %values;
-		push @sql, sprintf "INSERT INTO $schema.$contact (%s) VALUES (%s)", join(', ', @columns),
-		  join ', ', map { literal($values{$_}) } @columns;
-		$filled{$contact} = 1;
-	};
-	my %number_of = (whatsapp => 'whatsapp', sms => 'phone', phone_call => 'phone', email => 'none');
-	my $method_row = sub {
-		my ($customer, $method) = @_;
-		my $right = trimmed($customer->{ $number_of{$method} });
-		my $number = one_of(defined $right ? ($right, $right, "$right ") : (), '0900' . int(rand 1e6));
-		return if length $number > $room;
-		$row->('contact_methods', customer_id => $customer->{id}, method_type => $method, phone_number => $number,
-			is_available => one_of('true', 'false', undef), is_preferred => one_of('true', 'false'), last_verified => new_time(),
-			verification_status => one_of(qw(verified failed unknown)), created_at => new_time(), updated_at => new_time());
-	};
-	my $preferences_row = sub {
-		$row->('contact_preferences', customer_id => $_[0], preferred_method => one_of(qw(whatsapp sms phone_call)),
-			language => one_of(qw(en sw)), quiet_hours => one_of('{"enabled": true}', undef), created_at => new_time(),
-			updated_at => new_time());
-	};
-	my $history_row = sub {
-		$row->('contact_history', customer_id => $_[0], method => one_of(qw(whatsapp sms phone_call)),
-			type => one_of(qw(message call)), status => 'sent', timestamp => new_time(), duration => int(rand 100));
-	};
-	my %empty = map { $_ => 1 } some_of(.15, @tables);
-	for my $contact (grep { $there{$_} && !$empty{$_} } @tables)
-	{
-		my $write = sub {
-			my ($customer) = @_;
-			if ($contact eq 'contact_methods')
-			{
-				$method_row->($customer, $_) for some_of(.75, @methods);
-			}
-			else
-			{
-				($contact eq 'contact_history' ? $history_row : $preferences_row)->($customer->{id}) if chance(.7);
-			}
-		};
-		for my $customer (@customers)
-		{
-			$write->($customer);
-			if ($twice{$contact} || $contact eq 'contact_history')
-			{
-				$write->($customer) while chance(.3);
-			}
-		}
-		if ($orphans{$contact} && chance(.7))
-		{
-			push @states, "$contact: orphans";
-			$write->({ id => new_id($id_type, $_), phone => '0701', whatsapp => '0702' }) for 1001 .. 1004;
-		}
-		if (($nobody{$contact} || $contact eq 'contact_history') && chance(.3))
-		{
-			push @states, "$contact: customer_id null" if $contact ne 'contact_history';
-			$write->({ id => undef, phone => '0701', whatsapp => '0702' }) for 1 .. 3;
-		}
-	}
-	push @sql, 'SET LOCAL session_replication_role = origin';
+}
 
-	# Columns and defaults
-	for my $contact (grep { $there{$_} } @tables)
+sub insert
+{
+	my ($d, $table, %values) = @_;
+	my @columns = sort keys %values;
+	add($d, sprintf "INSERT INTO $table (%s) VALUES (%s)", join(', ', @columns),
+		join ', ', map { literal($values{$_}) } @columns);
+}
+
+# Each row has a number of its own.
+sub contact_row
+{
+	my ($d, $contact, %values) = @_;
+	insert($d, "$d->{schema}.$contact", %values, mark => ++$d->{mark});
+	$d->{filled}{$contact} = 1;
+}
+
+my %number_of = (whatsapp => 'whatsapp', sms => 'phone', phone_call => 'phone', email => 'none');
+my %write_rows = (
+	contact_methods => sub {
+		my ($d, $customer) = @_;
+		for my $method (some_of(.75, @{ $d->{methods} }))
+		{
+			my $right = trimmed($customer->{ $number_of{$method} });
+			my $number = one_of(defined $right ? ($right, $right, "$right ") : (), '0900' . int(rand 1e6));
+			next if length $number > $d->{room};
+			contact_row($d, 'contact_methods', customer_id => $customer->{id}, method_type => $method,
+				phone_number => $number, is_available => one_of('true', 'false', undef),
+				is_preferred => one_of('true', 'false'), last_verified => new_time(),
+				verification_status => one_of(qw(verified failed unknown)), created_at => new_time(),
+				updated_at => new_time());
+		}
+	},
+	contact_preferences => sub {
+		my ($d, $customer) = @_;
+		return if chance(.3);
+		contact_row($d, 'contact_preferences', customer_id => $customer->{id},
+			preferred_method => one_of(qw(whatsapp sms phone_call)), language => one_of(qw(en sw)),
+			quiet_hours => one_of('{"enabled": true}', undef), created_at => new_time(), updated_at => new_time());
+	},
+	contact_history => sub {
+		my ($d, $customer) = @_;
+		return if chance(.3);
+		contact_row($d, 'contact_history', customer_id => $customer->{id},
+			method => one_of(qw(whatsapp sms phone_call)), type => one_of(qw(message call)), status => 'sent',
+			timestamp => new_time(), duration => int(rand 100));
+	});
+
+sub contact_rows_of
+{
+	my ($d) = @_;
+	my %empty = map { $_ => 1 } some_of(.15, @tables);
+	for my $contact (grep { !$empty{$_} } present($d))
 	{
+		my $write = $write_rows{$contact};
+		for my $customer (@{ $d->{all_customers} })
+		{
+			$write->($d, $customer);
+			next unless $d->{twice}{$contact} || $contact eq 'contact_history';
+			$write->($d, $customer) while chance(.3);
+		}
+		if ($d->{orphans}{$contact} && chance(.7))
+		{
+			break_it($d, "$contact: orphans");
+			$write->($d, { id => new_id($d->{id_type}, $_), phone => '0701', whatsapp => '0702' }) for 1001 .. 1004;
+		}
+		if (($d->{nobody}{$contact} || $contact eq 'contact_history') && chance(.3))
+		{
+			break_it($d, "$contact: customer_id null") if $contact ne 'contact_history';
+			$write->($d, { id => undef, phone => '0701', whatsapp => '0702' }) for 1 .. 3;
+		}
+	}
+}
+
+# No trigger is to see them.
+sub rows
+{
+	my ($d) = @_;
+	add($d, 'SET LOCAL session_replication_role = replica');
+	customer_rows($d);
+	contact_rows_of($d);
+	add($d, 'SET LOCAL session_replication_role = origin');
+}
+
+sub columns_and_defaults
+{
+	my ($d) = @_;
+	for my $contact (present($d))
+	{
+		my $alter = "ALTER TABLE $d->{schema}.$contact";
 		my %gone;
 		if (chance(.25))
 		{
 			%gone = map { $_ => 1 } some_of(.3, @{ $optional{$contact} });
-			$gone{ one_of(qw(customer_id method_type phone_number)) } = 1 if $contact eq 'contact_methods' && !$filled{$contact};
-			$broken->("$contact: no column $_", "ALTER TABLE $schema.$contact DROP COLUMN $_ CASCADE") for sort keys %gone;
+			$gone{ one_of(qw(customer_id method_type phone_number)) } = 1
+			  if $contact eq 'contact_methods' && !$d->{filled}{$contact};
+			break_it($d, "$contact: no column $_", "$alter DROP COLUMN $_ CASCADE") for sort keys %gone;
 		}
-		if (chance(.25))
-		{
-			$broken->("$contact: no default of $_", "ALTER TABLE $schema.$contact ALTER $_ DROP DEFAULT")
-			  for grep { !$gone{$_} } some_of(.4, @{ $defaults{$contact} });
-		}
+		next unless chance(.25);
+		break_it($d, "$contact: no default of $_", "$alter ALTER $_ DROP DEFAULT")
+		  for grep { !$gone{$_} } some_of(.4, @{ $defaults{$contact} });
 	}
+}
 
-	# Triggers: ours, or the legacy ones with the defect that makes each change fail
-	if ($attached)
+my %trigger_events = (
+	sync_contact_numbers => 'BEFORE INSERT OR UPDATE',
+	initialize_contact_preferences => 'AFTER INSERT',
+	update_contact_methods => 'AFTER INSERT OR UPDATE');
+
+sub our_triggers
+{
+	my ($d) = @_;
+	my ($customers, $schema) = @$d{qw(customers schema)};
+	for my $trigger (map { "trigger_$_" } sort keys %trigger_events)
 	{
-		for (qw(trigger_sync_contact_numbers trigger_initialize_contact_preferences trigger_update_contact_methods))
-		{
-			next unless chance(.3);
-			my $state = one_of("ALTER TABLE $customers DISABLE TRIGGER $_", "ALTER TABLE $customers ENABLE REPLICA TRIGGER $_",
-				"ALTER TABLE $customers ENABLE ALWAYS TRIGGER $_", "DROP TRIGGER $_ ON $customers",
-				$partitioned ? "ALTER TABLE $schema.part_1 DISABLE TRIGGER $_" : ());
-			$broken->($state, $state);
-		}
+		next unless chance(.3);
+		my @targets = $d->{shape} eq 'inherited' ? ($customers, @{ $d->{children} }) : ($customers);
+		my $state = one_of(
+			map({ ("ALTER TABLE $_ DISABLE TRIGGER $trigger", "ALTER TABLE $_ ENABLE REPLICA TRIGGER $trigger",
+				  "ALTER TABLE $_ ENABLE ALWAYS TRIGGER $trigger", "DROP TRIGGER $trigger ON $_") } @targets),
+			$d->{shape} eq 'partitioned' ? "ALTER TABLE $schema.part_1 DISABLE TRIGGER $trigger" : ());
+		break_it($d, $state, $state);
 	}
-	elsif (chance(.8))
+	break_it($d, 'a child came later', 'SET SESSION AUTHORIZATION shop_owner',
+		"CREATE TABLE $schema.late () INHERITS ($customers)", 'RESET SESSION AUTHORIZATION')
+	  if $d->{shape} eq 'inherited' && chance(.5);
+	for my $contact (grep { $_ ne 'contact_history' } present($d))
 	{
-		my $set_whatsapp = $has_whatsapp ? "NEW.$whatsapp := coalesce(nullif(NEW.$whatsapp, ''), NEW.$phone);" : '';
-		push @sql, 'SET SESSION AUTHORIZATION shop_owner',
-		  "CREATE FUNCTION $schema.sync_contact_numbers() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN $set_whatsapp RETURN NEW; END \$\$",
-		  "CREATE FUNCTION $schema.initialize_contact_preferences() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN
-			INSERT INTO $schema.contact_preferences (customer_id) VALUES (NEW.$id); RETURN NEW; END \$\$",
-		  "CREATE FUNCTION $schema.update_contact_methods() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN
+		break_it($d, "$contact: touch_updated_at disabled",
+			"ALTER TABLE $schema.$contact DISABLE TRIGGER touch_updated_at") if chance(.2);
+	}
+}
+
+# With the defect that makes each change fail
+sub legacy_triggers
+{
+	my ($d) = @_;
+	my ($customers, $schema, $id, $phone, $whatsapp) = @$d{qw(customers schema id phone whatsapp)};
+	my %body = (
+		sync_contact_numbers => $whatsapp ? "NEW.$whatsapp := coalesce(nullif(NEW.$whatsapp, ''), NEW.$phone);" : '',
+		initialize_contact_preferences => "INSERT INTO $schema.contact_preferences (customer_id) VALUES (NEW.$id);",
+		update_contact_methods => qq{
 			DELETE FROM $schema.contact_methods WHERE customer_id = NEW.$id;
-			INSERT INTO $schema.contact_methods (customer_id, method_type, phone_number) VALUES (NEW.$id, 'sms', NEW.$phone);
-			RETURN NEW; END \$\$",
-		  'RESET SESSION AUTHORIZATION';
-		for ([ 'sync_contact_numbers', 'BEFORE INSERT OR UPDATE' ], [ 'initialize_contact_preferences', 'AFTER INSERT' ],
-			[ 'update_contact_methods', 'AFTER INSERT OR UPDATE' ])
+			INSERT INTO $schema.contact_methods (customer_id, method_type, phone_number)
+			VALUES (NEW.$id, 'sms', NEW.$phone);});
+	add($d, 'SET SESSION AUTHORIZATION shop_owner');
+	add($d, map { "CREATE FUNCTION $schema.$_() RETURNS trigger LANGUAGE plpgsql AS"
+			  . " \$\$ BEGIN $body{$_} RETURN NEW; END \$\$" } sort keys %body);
+	add($d, 'RESET SESSION AUTHORIZATION');
+	for my $function (sort keys %trigger_events)
+	{
+		for my $table ($customers, $d->{shape} eq 'inherited' ? @{ $d->{children} } : ())
 		{
 			next if chance(.15);
-			my $name = chance(.8) ? "trigger_$_->[0]" : "\"Old $_->[0]\"";
-			$broken->("legacy $_->[0]", "CREATE TRIGGER $name $_->[1] ON $customers FOR EACH ROW EXECUTE FUNCTION $schema.$_->[0]()");
-			$broken->("legacy $_->[0] off", "ALTER TABLE $customers DISABLE TRIGGER $name") if chance(.2);
+			my $name = chance(.8) ? "trigger_$function" : "\"Old $function\"";
+			break_it($d, "legacy $function",
+				"CREATE TRIGGER $name $trigger_events{$function} ON $table"
+				  . " FOR EACH ROW EXECUTE FUNCTION $schema.$function()");
+			break_it($d, "legacy $function off", "ALTER TABLE $table DISABLE TRIGGER $name") if chance(.2);
 		}
 	}
-	for my $contact (grep { $there{$_} && $_ ne 'contact_history' } @tables)
-	{
-		next unless $attached && chance(.2);
-		$broken->("$contact: touch_updated_at disabled", "ALTER TABLE $schema.$contact DISABLE TRIGGER touch_updated_at");
-	}
+}
 
-	# Row security, grants, owners
-	my $foreign = 0;
-	for my $contact (grep { $there{$_} } @tables)
+sub triggers
+{
+	my ($d) = @_;
+	if ($d->{attached}) { our_triggers($d) }
+	elsif (chance(.8)) { legacy_triggers($d) }
+}
+
+# Row security, grants, owners
+sub security
+{
+	my ($d) = @_;
+	for my $contact (present($d))
 	{
-		my $on = "ON $schema.$contact";
-		my $alter = "ALTER TABLE $schema.$contact";
-		if ($attached)
+		my $on = "ON $d->{schema}.$contact";
+		my $alter = "ALTER TABLE $d->{schema}.$contact";
+		if ($d->{attached})
 		{
-			$broken->("$contact: row security off", "$alter DISABLE ROW LEVEL SECURITY") if chance(.15);
-			$broken->("$contact: a policy dropped", "DROP POLICY IF EXISTS contact_sync_select $on") if chance(.15);
-			$broken->("$contact: no grants", "REVOKE ALL $on FROM authenticated") if $missing{$contact} && chance(.3);
+			break_it($d, "$contact: row security off", "$alter DISABLE ROW LEVEL SECURITY") if chance(.15);
+			break_it($d, "$contact: a policy dropped", "DROP POLICY IF EXISTS contact_sync_select $on") if chance(.15);
+			break_it($d, "$contact: no grants", "REVOKE ALL $on FROM authenticated")
+			  if $d->{made}{$contact} && chance(.3);
 		}
 		else
 		{
 			my $policies = one_of('off', 'none', 'legacy', 'legacy', 'own');
-			push @states, "$contact: policies $policies";
-			push @sql, "$alter ENABLE ROW LEVEL SECURITY" if $policies ne 'off';
-			push @sql, "CREATE POLICY \"Enable read access for all users\" $on FOR SELECT USING (true)",
-			  "CREATE POLICY \"Enable insert access for all users\" $on FOR INSERT WITH CHECK (true)",
-			  "CREATE POLICY \"Enable update access for all users\" $on FOR UPDATE USING (true)" if $policies eq 'legacy';
-			push @sql, "CREATE POLICY own $on AS RESTRICTIVE USING (true)" if $policies eq 'own';
+			break_it($d, "$contact: policies $policies");
+			add($d, "$alter ENABLE ROW LEVEL SECURITY") if $policies ne 'off';
+			add($d, "CREATE POLICY \"Enable read access for all users\" $on FOR SELECT USING (true)",
+				"CREATE POLICY \"Enable insert access for all users\" $on FOR INSERT WITH CHECK (true)",
+				"CREATE POLICY \"Enable update access for all users\" $on FOR UPDATE USING (true)")
+			  if $policies eq 'legacy';
+			add($d, "CREATE POLICY own $on AS RESTRICTIVE USING (true)") if $policies eq 'own';
 		}
-		if (chance(.1))
+		# These only a superuser mends.
+		my %foreign = ('another owner' => 'OWNER TO someone', 'row security forced' => 'FORCE ROW LEVEL SECURITY');
+		for (some_of(.1, sort keys %foreign))
 		{
-			$broken->("$contact: another owner", "$alter OWNER TO someone");
-			$foreign = 1;
-		}
-		if (chance(.1))
-		{
-			$broken->("$contact: row security forced", "$alter FORCE ROW LEVEL SECURITY");
-			$foreign = 1;
+			break_it($d, "$contact: $_", "$alter $foreign{$_}");
+			$d->{foreign} = 1;
 		}
 	}
-	$broken->("customers' policy changed", "ALTER POLICY app ON $customers USING (branch = 'Arusha')")
-	  if $attached && $rls eq 'branch' && chance(.5);
-	my $narrowed = grep { $_ eq "customers' policy changed" } @states;
-	push @sql, 'COMMIT';
+	$d->{visible} = $d->{rls} eq 'branch' ? q{branch IN ('Arusha', 'Moshi')} : 'true';
+	if ($d->{attached} && $d->{rls} eq 'branch' && chance(.5))
+	{
+		$d->{visible} = q{branch = 'Arusha'};
+		break_it($d, "customers' policy changed", "ALTER POLICY app ON $d->{customers} USING ($d->{visible})");
+	}
+	# A customer's branch is shown where the condition names it.
+	$d->{seen} = [ grep { $d->{visible} eq 'true' || defined $_->{branch} && $d->{visible} =~ /'$_->{branch}'/ }
+		  @{ $d->{all_customers} } ];
+}
 
-	my $visible = $rls ne 'branch' ? 'true' : $narrowed ? q{branch = 'Arusha'} : q{branch IN ('Arusha', 'Moshi')};
-	my $sees = $rls ne 'branch' ? qr/^/ : $narrowed ? qr/^Arusha$/ : qr/^(?:Arusha|Moshi)$/;
-	return {
-		seed => $seed, sql => \@sql, states => \@states, schema => $schema, customers => $customers, id => $id, phone => $phone,
-		whatsapp => $has_whatsapp ? $whatsapp : undef, arguments => $arguments, named => $named, there => \%there,
-		id_type => $id_type, visible => $visible, batch => 1 + int(rand 12),
-		caller => $foreign || chance(.5) ? 'postgres' : 'shop_owner',
-		seen => [ grep { ($_->{branch} // '') =~ $sees } @customers ] };
+# generate SEED: a database
+sub generate
+{
+	my ($seed) = @_;
+	srand $seed;
+	my $d = { seed => $seed, sql => ['BEGIN'], states => [], mark => 0 };
+	$_->($d) for \&customers_table, \&contact_tables, \&keys_of, \&rows, \&columns_and_defaults, \&triggers, \&security;
+	add($d, 'COMMIT');
+	$d->{batch} = 1 + int(rand 12);
+	$d->{caller} = $d->{foreign} || chance(.5) ? 'postgres' : 'shop_owner';
+	return $d;
 }
 
 #
@@ -451,10 +557,11 @@ sub before
 		FROM ($rows) AS b LEFT JOIN customer c ON c.customer = row ->> 'customer_id'
 			 CROSS JOIN LATERAL (SELECT nullif(btrim(row ->> 'phone_number', E' \\t\\n\\r\\f\\x0B'), '')) AS t(number)
 			 CROSS JOIN LATERAL (
-				SELECT (row ->> 'method_type' IN ('sms', 'phone_call') OR row ->> 'method_type' = 'whatsapp' AND $has_whatsapp) IS TRUE
-							AS known,
+				SELECT (row ->> 'method_type' IN ('sms', 'phone_call')
+						OR row ->> 'method_type' = 'whatsapp' AND $has_whatsapp) IS TRUE AS known,
 					   CASE WHEN row ->> 'method_type' IN ('sms', 'phone_call') THEN c.phone
-							WHEN row ->> 'method_type' = 'whatsapp' AND $has_whatsapp THEN c.whatsapp END AS number) AS w};
+							WHEN row ->> 'method_type' = 'whatsapp' AND $has_whatsapp THEN c.whatsapp
+					   END AS number) AS w};
 }
 
 # Afterwards: of each row that was there
@@ -469,7 +576,8 @@ sub lost_rows
 		"CREATE TEMPORARY TABLE quarantined (source text, reason text, customer_id text, mark integer, row jsonb);",
 		"SELECT to_regclass('$d->{schema}.contact_quarantine') IS NOT NULL AS quarantine \\gset",
 		"\\if :quarantine",
-		"INSERT INTO quarantined SELECT source_table, reason, customer, (row_data ->> 'mark')::integer, row_data - 'mark'"
+		'INSERT INTO quarantined'
+		  . " SELECT source_table, reason, customer, (row_data ->> 'mark')::integer, row_data - 'mark'"
 		  . " FROM $d->{schema}.contact_quarantine;",
 		"\\endif",
 		"CREATE TEMPORARY TABLE now_there AS $rows;",
@@ -525,7 +633,8 @@ sub not_right
 	return qq{
 		WITH customer AS ($numbers FROM $d->{customers}), wanted AS (
 			SELECT customer, method, number FROM customer
-				   CROSS JOIN LATERAL (VALUES ('whatsapp', whatsapp), ('sms', phone), ('phone_call', phone)) AS w(method, number)
+				   CROSS JOIN LATERAL (VALUES ('whatsapp', whatsapp), ('sms', phone), ('phone_call', phone))
+							  AS w(method, number)
 			WHERE number IS NOT NULL
 		), present AS (
 			SELECT customer_id::text, method_type::text, phone_number::text FROM $d->{schema}.contact_methods
@@ -546,10 +655,12 @@ sub not_right
 		UNION ALL
 		SELECT '$when: drift: ' || d::text FROM contact_sync.drift($d->{arguments}) AS d
 		UNION ALL
-		SELECT '$when: failure: ' || f::text FROM contact_sync.failures f WHERE starts_with(f.customers_table, '$d->{schema}.')
+		SELECT '$when: failure: ' || f::text FROM contact_sync.failures f
+		WHERE starts_with(f.customers_table, '$d->{schema}.')
 		UNION ALL
 		SELECT '$when: verify: ' || v::text FROM contact_sync.verify($d->{arguments}) AS v
-		WHERE status IN ('fix', 'blocked') OR status = 'advice' AND check_name IN ('unvalidated_constraint', 'contact_data');};
+		WHERE status IN ('fix', 'blocked')
+			  OR status = 'advice' AND check_name IN ('unvalidated_constraint', 'contact_data');};
 }
 
 # An app's changes under row security, and what customers must hold then
@@ -562,7 +673,8 @@ sub app_changes
 	if (my $customer = shift @seen)
 	{
 		my $number = one_of('0755', ' 0755', "0755\n") . int(rand 1e6);
-		push @sql, "UPDATE $d->{customers} SET $d->{phone} = " . literal($number) . " WHERE $d->{id} = " . literal($customer->{id});
+		push @sql, "UPDATE $d->{customers} SET $d->{phone} = " . literal($number)
+		  . " WHERE $d->{id} = " . literal($customer->{id});
 		# An empty whatsapp takes it as it is.
 		my $fill = $d->{whatsapp} && !defined trimmed($customer->{whatsapp});
 		$expected{ $customer->{id} } = { phone => $number, whatsapp => $fill ? $number : $customer->{whatsapp} };
@@ -580,11 +692,13 @@ sub app_changes
 			phone => defined trimmed($customer->{phone}) ? $customer->{phone} : '0766', whatsapp => '0766' };
 	}
 	my $new = new_id($d->{id_type}, 2001);
-	push @sql, "INSERT INTO $d->{customers} ($d->{id}, name, branch, $d->{phone}) VALUES (" . literal($new) . ", 'new', 'Arusha', '0777')";
+	push @sql, "INSERT INTO $d->{customers} ($d->{id}, name, branch, $d->{phone})"
+	  . " VALUES (" . literal($new) . ", 'new', 'Arusha', '0777')";
 	$expected{$new} = { phone => '0777', whatsapp => $d->{whatsapp} ? '0777' : undef };
 
 	my $values = join ', ', map {
-		'(' . join(', ', map { literal($_) . '::text' } $_, $expected{$_}{phone}, $expected{$_}{whatsapp}) . ')' } sort keys %expected;
+		'(' . join(', ', map { literal($_) . '::text' } $_, $expected{$_}{phone}, $expected{$_}{whatsapp}) . ')'
+	} sort keys %expected;
 	my $whatsapp = $d->{whatsapp} ? "c.$d->{whatsapp}::text" : 'NULL';
 	my @complaints = qq{
 		SELECT 'customer after the app: ' || e::text
@@ -595,9 +709,11 @@ sub app_changes
 		WHERE (name LIKE '% changed') <> ($d->{visible} IS TRUE AND name <> 'new');};
 	for my $contact (@tables)
 	{
-		push @complaints, 'SET ROLE authenticated;', "SELECT count(*) AS seen FROM $d->{schema}.$contact \\gset", 'RESET ROLE;', qq{
+		push @complaints, 'SET ROLE authenticated;', "SELECT count(*) AS seen FROM $d->{schema}.$contact \\gset",
+		  'RESET ROLE;', qq{
 			SELECT format('the app sees %s rows of $contact', :seen) WHERE :seen <> (
-				SELECT count(*) FROM $d->{schema}.$contact t JOIN $d->{customers} c ON c.$d->{id} = t.customer_id WHERE $d->{visible});};
+				SELECT count(*) FROM $d->{schema}.$contact t JOIN $d->{customers} c ON c.$d->{id} = t.customer_id
+				WHERE $d->{visible});};
 	}
 	return ('SET ROLE authenticated;', (map { "$_;" } @sql), 'RESET ROLE;', @complaints);
 }
@@ -644,12 +760,15 @@ while (@seeds || @running)
 	push @complaints, 'it did not finish' unless $finished;
 	# Of a column that is not there the app is told.
 	$err =~ s/^WARNING:  \w+\(\) leaves work undone .* it has no column.*\n//mg unless $d->{whatsapp};
-	push @complaints, $err if $err =~ /WARNING|ERROR|FATAL|PANIC/ || $err !~ /contact rows written, 0 failed, 0 skipped/;
+	push @complaints, $err
+	  if $err =~ /WARNING|ERROR|FATAL|PANIC/ || $err !~ /contact rows written, 0 failed, 0 skipped/;
+	$happened{"customers $d->{shape}"}++;
 	$happened{"state $_"}++ for map { s/ .*//r } @{ $d->{states} };
 	if (@complaints)
 	{
 		push @failed, $seed;
-		diag(join "\n  ", "CONTACT_SYNC_SEED=$seed CONTACT_SYNC_DATABASES=1", "broken: " . join('; ', @{ $d->{states} }),
+		diag(join "\n  ", "CONTACT_SYNC_SEED=$seed CONTACT_SYNC_DATABASES=1",
+			"customers $d->{shape}, broken: " . join('; ', @{ $d->{states} }),
 			"attached by $d->{caller}", @complaints > 20 ? (@complaints[0 .. 19], 'and more') : @complaints);
 		note($d->{script});
 		$node->safe_psql('postgres', "DROP SCHEMA IF EXISTS $d->{schema} CASCADE");
@@ -668,7 +787,8 @@ if ($databases >= 100)
 		(map { ("quarantined from contact_$_: no such customer") } qw(preferences methods history)),
 		(map { ("quarantined from contact_$_: duplicate", "quarantined from contact_$_: customer_id is null") }
 			qw(preferences methods)),
-		'deleted as unwanted')
+		'deleted as unwanted',
+		(map { "customers $_" } qw(plain partitioned inherited)))
 	{
 		ok($happened{$_}, $_);
 	}
