@@ -54,8 +54,8 @@ BEGIN
     m.search_path := format('pg_catalog, %I, pg_temp', s.schema_name);
 
     -- The order of the index that makes the id unique.
-    SELECT format('OPERATOR(%I.%s)', lo.oprnamespace::regnamespace::name, lo.oprname),
-           format('OPERATOR(%I.%s)', hi.oprnamespace::regnamespace::name, hi.oprname)
+    SELECT format('OPERATOR(%s.%s)', lo.oprnamespace::regnamespace, lo.oprname),
+           format('OPERATOR(%s.%s)', hi.oprnamespace::regnamespace, hi.oprname)
     INTO STRICT less, greater
     FROM pg_index i
          JOIN pg_opclass c ON c.oid = i.indclass[0]
