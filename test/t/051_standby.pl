@@ -1,5 +1,5 @@
-# A streaming standby is promoted in the middle of a load: what it has of the customers it has of their contact data, the
-# triggers work there as on the primary, and a standby can tell what drifts before it is promoted.
+# A streaming standby is promoted in the middle of a load: what it has of the customers it has of their contact data,
+# the triggers work there as on the primary, and a standby can tell what drifts before it is promoted.
 use strict;
 use warnings;
 
@@ -53,7 +53,8 @@ append_to_file($script, q{
 });
 my $load = IPC::Run::start [ 'pgbench', '-n', '-c', 4, '-T', 600, '-f', $script, $primary->connstr('postgres') ],
   '>', \my $said, '2>', \my $complained;
-$standby->poll_query_until('postgres', q{SELECT count(*) > 1200 FROM customers}) or die "the load does not run: $complained";
+$standby->poll_query_until('postgres', q{SELECT count(*) > 1200 FROM customers})
+  or die "the load does not run: $complained";
 my $before = $standby->safe_psql('postgres', $state);
 $standby->promote;
 isnt($standby->safe_psql('postgres', $state), $before, 'the load went on until the standby was promoted');

@@ -44,8 +44,8 @@ $subscriber->safe_psql('postgres', qq{
 	\$\$;
 });
 my $drift = q{SELECT count(*) FROM contact_sync.drift('customers')};
-my $numbers = q{SELECT string_agg(concat_ws(' ', method_type, phone_number), ', ' ORDER BY method_type) FROM contact_methods
-	WHERE customer_id = };
+my $numbers = q{SELECT string_agg(concat_ws(' ', method_type, phone_number), ', ' ORDER BY method_type)
+	FROM contact_methods WHERE customer_id = };
 
 $subscriber->safe_psql('postgres',
 	q{CREATE SUBSCRIPTION shop CONNECTION '} . $publisher->connstr . q{ dbname=postgres' PUBLICATION shop});
@@ -84,7 +84,8 @@ publish(q{
 	UPDATE customers SET phone = 'bad' WHERE id = 1;
 	UPDATE customers SET phone = 'good' WHERE id = 2;
 });
-is($subscriber->safe_psql('postgres', q{SELECT phone FROM customers WHERE id = 1}), 'bad', 'the row with the error came');
+is($subscriber->safe_psql('postgres', q{SELECT phone FROM customers WHERE id = 1}), 'bad',
+	'the row with the error came');
 is($subscriber->safe_psql('postgres', q{SELECT phone FROM customers WHERE id = 2}), 'good', 'and the one after it');
 is($subscriber->safe_psql('postgres', q{SELECT customer, sqlstate FROM contact_sync.failures}), '1|23514',
 	'the error is on record');
