@@ -139,7 +139,7 @@ AS $$
     ), key AS (
         -- The index a foreign key can refer to; it also says what equality of ids is.
         SELECT DISTINCT ON (i.indrelid)
-               format('OPERATOR(%I.%s)', o.oprnamespace::regnamespace::name, o.oprname) AS equality
+               format('OPERATOR(%s.%s)', o.oprnamespace::regnamespace, o.oprname) AS equality
         FROM named
              JOIN pg_attribute a ON a.attrelid = customers::oid AND a.attname = named.id_column
                                     AND a.attnum > 0 AND NOT a.attisdropped

@@ -48,8 +48,8 @@ BEGIN
     m.name := s.name;
 
     -- The order of the index that makes the id unique.
-    SELECT format('OPERATOR(%I.%s)', lo.oprnamespace::regnamespace::name, lo.oprname),
-           format('OPERATOR(%I.%s)', hi.oprnamespace::regnamespace::name, hi.oprname)
+    SELECT format('OPERATOR(%s.%s)', lo.oprnamespace::regnamespace, lo.oprname),
+           format('OPERATOR(%s.%s)', hi.oprnamespace::regnamespace, hi.oprname)
     INTO STRICT less, greater
     FROM pg_index i
          JOIN pg_opclass c ON c.oid = i.indclass[0]
@@ -666,3 +666,17 @@ END
 $$;
 COMMENT ON PROCEDURE @extschema@.reconcile(regclass, integer, name, name, name) IS
     'mends the contact data of customers in batches and commits each; a run that was stopped is taken up by the next';
+
+-- Keys travel as text, and failures and drift have them so: the same text whatever the session's settings, and one that
+-- says all of the key. (The trigger functions see to it when they record a failure.)
+DO $$
+DECLARE
+    speaker regproc;
+BEGIN
+    FOREACH speaker IN ARRAY '{@extschema@.drift, @extschema@.find_drifted, @extschema@.mend_step,
+                               @extschema@.lock_customers, @extschema@.clear_failures}'::regproc[] LOOP
+        EXECUTE format('ALTER FUNCTION %s SET datestyle = ISO SET intervalstyle = postgres SET timezone = UTC '
+                       'SET extra_float_digits = 1 SET bytea_output = hex', speaker);
+    END LOOP;
+END
+$$;

@@ -153,10 +153,22 @@ AS $$
           AND c.relowner = s.owner
     ), code AS (
         -- What others may have put there, to run with the owner's rights when the table is written: triggers, for who
-        -- has TRIGGER; and anything at all in a table that a role made who has not these rights.
-        SELECT contact.position AS table_position, contact.name, format('trigger %I', t.tgname) AS description
-        FROM written AS contact JOIN pg_trigger t ON t.tgrelid = contact.relation AND NOT t.tgisinternal
-        WHERE @extschema@.runs_foreign_code(contact.relation, t.tgname, s.owner)
+        -- has TRIGGER; foreign keys, for who has REFERENCES; and anything at all in a table that a role made who
+        -- has not these rights.
+        SELECT DISTINCT contact.position AS table_position, contact.name,
+               CASE WHEN t.tgisinternal THEN format('foreign key %I of %s', k.conname, k.conrelid::regclass)
+                    ELSE format('trigger %I', t.tgname) END AS description
+        FROM written AS contact
+             CROSS JOIN LATERAL (
+                 WITH RECURSIVE member(relation) AS (
+                     SELECT contact.relation
+                     UNION
+                     SELECT i.inhrelid FROM pg_inherits i JOIN member ON i.inhparent = member.relation
+                 )
+                 SELECT relation FROM member) AS member
+             JOIN pg_trigger t ON t.tgrelid = member.relation
+             LEFT JOIN pg_constraint k ON k.oid = t.tgconstraint
+        WHERE @extschema@.runs_foreign_code(member.relation, t.tgname, s.owner)
         UNION ALL
         SELECT contact.position, contact.name, planted.description
         FROM contact

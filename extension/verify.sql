@@ -7,6 +7,8 @@ CREATE FUNCTION @extschema@.verify(
     rls text DEFAULT 'inherit')
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
+    -- What is there is compared by its text, and with patterns that have backslashes.
+    SET quote_all_identifiers = off SET standard_conforming_strings = on
 AS $$
 DECLARE
     s @extschema@.shape;

@@ -15,30 +15,30 @@ namespace contact_sync
 namespace
 {
 
-/// The name of a trigger that could run foreign code, or null.
-const char *foreign_trigger(Relation table, Oid owner)
+/// What could run foreign code with a table, or null: a trigger of it, or a foreign key to it.
+const char *foreign_trigger(Relation table, Oid owner, List *&referrers)
 {
 	const TriggerDesc *triggers = table->trigdesc;
 	for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++)
 	{
 		const Trigger &trigger = triggers->triggers[i];
-		if (trigger.tgenabled != TRIGGER_DISABLED && runs_foreign_code(trigger, owner))
-			return trigger.tgname;
+		if (trigger.tgenabled != TRIGGER_DISABLED && runs_foreign_code(trigger, owner, referrers))
+			return trigger.tgisinternal
+					   ? psprintf("foreign key \"%s\" to", get_constraint_name(trigger.tgconstraint))
+					   : psprintf("trigger \"%s\" of", trigger.tgname);
 	}
 	return nullptr;
 }
 
 /// Why a table, or a child of it, cannot be written with the owner's rights.
-const char *problem_of_rights(Relation table, Oid owner)
+const char *problem_of_rights(Relation table, Oid owner, List *&referrers)
 {
 	const char *name = RelationGetRelationName(table);
 
 	if (table->rd_rel->relowner != owner)
 		return psprintf("table \"%s\" does not belong to the owner of the customers", name);
-	if (const char *trigger = foreign_trigger(table, owner))
-		return psprintf(
-			"trigger \"%s\" of table \"%s\" could run code of a role without the rights of the table's owner", trigger,
-			name);
+	if (const char *trigger = foreign_trigger(table, owner, referrers))
+		return psprintf("%s table \"%s\" could run code of a role without the rights of the table's owner", trigger, name);
 	return nullptr;
 }
 
@@ -73,17 +73,20 @@ ContactTable contact_table(Binding &binding, const char *name, LOCKMODE lock,
 	else
 	{
 		// What holds of the table has to hold of its children: a statement on it writes them too.
-		binding.rests_on_absence |= relation->rd_rel->relhassubclass;
+		List *members = find_all_inheritors(found.oid, lock, nullptr);
+		List *referrers = NIL;
 		ListCell *cell;
-		foreach (cell, find_all_inheritors(found.oid, lock, nullptr))
+		foreach (cell, members)
 		{
 			const Relation member = relation_open(lfirst_oid(cell), NoLock);
-			found.problem = problem_of_rights(member, binding.owner);
+			found.problem = problem_of_rights(member, binding.owner, referrers);
 			found.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE;
 			relation_close(member, NoLock);
 			if (found.problem != nullptr)
 				break;
 		}
+		found.others = list_concat(list_delete_first(members), referrers);
+		binding.rests_on_absence |= relation->rd_rel->relhassubclass || found.others != NIL;
 	}
 	relation_close(relation, NoLock);
 
@@ -99,8 +102,12 @@ ContactTable contact_table(Binding &binding, const char *name, LOCKMODE lock,
 
 void lock_table(const ContactTable &table, LOCKMODE lock)
 {
-	if (table.is_usable())
-		LockRelationOid(table.oid, lock);
+	if (!table.is_usable())
+		return;
+	LockRelationOid(table.oid, lock);
+	ListCell *cell;
+	foreach (cell, table.others)
+		LockRelationOid(lfirst_oid(cell), lock);
 }
 
 Unique unique_index(const ContactTable &table, std::initializer_list<const char *> columns)

@@ -15,6 +15,7 @@ struct ContactTable
 	const char *name;	 ///< qualified and quoted; null where there is no such table
 	const char *problem; ///< why it cannot be used, as a clause; null where it can
 	int sqlstate;		 ///< of the problem
+	List *others;		 ///< OIDs of its children, and of the tables that foreign keys write along with it
 
 	bool is_usable() const { return problem == nullptr; }
 	bool has(const char *column) const { return get_attnum(oid, column) != InvalidAttrNumber; }
@@ -26,7 +27,7 @@ struct ContactTable
 ContactTable contact_table(Binding &binding, const char *name, LOCKMODE lock,
 						   std::initializer_list<const char *> needed);
 
-/// Locks a table that can be used, as of its look-up.
+/// Locks a table that can be used, as of its look-up, and the others that go with it: no trigger can be added to them.
 void lock_table(const ContactTable &table, LOCKMODE lock);
 
 /// How an INSERT can tell that a row is there already.

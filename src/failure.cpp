@@ -20,6 +20,16 @@ constexpr int warnings_allowed = 10;
 constexpr int most_kept = 10000; // failures at a time
 int warnings_given = 0;			 // in the present transaction
 
+/// Keys are the same text whatever the session's settings, which may not be those of the reconcile that looks for them.
+void fix_output()
+{
+	set_option("datestyle", "ISO");
+	set_option("intervalstyle", "postgres");
+	set_option("timezone", "UTC");
+	set_option("extra_float_digits", "1");
+	set_option("bytea_output", "hex");
+}
+
 const char *key_text(const Work &work, Field key)
 {
 	if (key.null)
@@ -126,6 +136,7 @@ void Failures::forget()
 /// One row for each customer, its last failure; sets `customers` to their keys as text as soon as these are known.
 void Failures::insert(const char **customers) const
 {
+	fix_output();
 	const int size = list_length(added_);
 	const auto failure = [this](int i) { return static_cast<const Failure *>(list_nth(added_, i)); };
 	for (int i = 0; i < size; i++)

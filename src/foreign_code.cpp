@@ -3,6 +3,7 @@
 extern "C"
 {
 #include "access/transam.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "nodes/nodeFuncs.h"
@@ -23,6 +24,47 @@ Oid owner_of_function(Oid function)
 	const Oid owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
 	ReleaseSysCache(tuple);
 	return owner;
+}
+
+/// Whether a foreign key's own trigger, on the table it refers to, writes the table that refers.
+bool writes_referrer(const Trigger &trigger)
+{
+	switch (trigger.tgfoid)
+	{
+	case F_RI_FKEY_CASCADE_DEL:
+	case F_RI_FKEY_CASCADE_UPD:
+	case F_RI_FKEY_SETNULL_DEL:
+	case F_RI_FKEY_SETNULL_UPD:
+	case F_RI_FKEY_SETDEFAULT_DEL:
+	case F_RI_FKEY_SETDEFAULT_UPD:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/// Whether a table that a foreign key writes, or a child of it, is foreign or has triggers that are.
+bool is_foreign(Oid table, Oid owner, List *&referrers)
+{
+	ListCell *cell;
+	foreach (cell, find_all_inheritors(table, AccessShareLock, nullptr))
+	{
+		const Oid member = lfirst_oid(cell);
+		if (list_member_oid(referrers, member))
+			continue;
+		referrers = lappend_oid(referrers, member);
+
+		const Relation relation = relation_open(member, NoLock);
+		bool found = !has_privs_of_role(relation->rd_rel->relowner, owner);
+		const TriggerDesc *triggers = relation->trigdesc;
+		for (int i = 0; !found && triggers != nullptr && i < triggers->numtriggers; i++)
+			found = triggers->triggers[i].tgenabled != TRIGGER_DISABLED &&
+					runs_foreign_code(triggers->triggers[i], owner, referrers);
+		relation_close(relation, NoLock);
+		if (found)
+			return true;
+	}
+	return false;
 }
 
 /// Whether a function may do more than compute a value in C. A check_function_callback.
@@ -90,10 +132,10 @@ bool is_more_than_computation(Node *node, void *context)
 
 } // namespace
 
-bool runs_foreign_code(const Trigger &trigger, Oid owner)
+bool runs_foreign_code(const Trigger &trigger, Oid owner, List *&referrers)
 {
 	if (trigger.tgisinternal)
-		return false;
+		return writes_referrer(trigger) && is_foreign(trigger.tgconstrrelid, owner, referrers);
 	return !has_privs_of_role(owner_of_function(trigger.tgfoid), owner) ||
 		   (trigger.tgqual != nullptr && !is_computation(static_cast<Node *>(stringToNode(trigger.tgqual))));
 }
@@ -106,11 +148,12 @@ bool is_computation(Node *expression)
 bool runs_foreign_code(Oid table, const char *trigger, Oid owner)
 {
 	bool found = false;
+	List *referrers = NIL;
 	const Relation relation = relation_open(table, AccessShareLock);
 	const TriggerDesc *triggers = relation->trigdesc;
 	for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++)
 		if (strcmp(triggers->triggers[i].tgname, trigger) == 0)
-			found = runs_foreign_code(triggers->triggers[i], owner);
+			found = runs_foreign_code(triggers->triggers[i], owner, referrers);
 	relation_close(relation, NoLock);
 	return found;
 }

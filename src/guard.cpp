@@ -11,13 +11,13 @@ extern "C"
 namespace contact_sync
 {
 
-namespace
-{
-
 void set_option(const char *name, const char *value, GucContext context)
 {
 	(void)set_config_option(name, value, context, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
+
+namespace
+{
 
 /// How long the body may wait for a lock. It gives up before any session that waits for it can find a deadlock, or else
 /// that session's customer would be the victim, outside any guard. And it looks for a deadlock itself at once: where it
@@ -33,7 +33,7 @@ void limit_lock_waits()
 
 	char milliseconds[16];
 	pg_ltoa(timeout, milliseconds);
-	set_option("lock_timeout", milliseconds, PGC_USERSET);
+	set_option("lock_timeout", milliseconds);
 	set_option("deadlock_timeout", "1", PGC_SUSET);
 }
 
@@ -83,7 +83,7 @@ void take_on(const Rights &rights)
 	SetUserIdAndSecContext(rights.user, security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
 	// As fmgr_security_definer() does it: an override of the path would be stronger than the SET clauses of the
 	// functions that users' triggers call.
-	set_option("search_path", rights.search_path, PGC_USERSET);
+	set_option("search_path", rights.search_path);
 }
 
 ErrorData *attempt(const Rights *rights, void (*body)(const void *argument), const void *argument)

@@ -1,0 +1,177 @@
+--
+-- The settings of a client change nothing of what the sync writes, nor of what the functions of a DBA say and do.
+--
+\pset format unaligned
+\pset footer off
+\pset null -
+\set SHOW_CONTEXT never
+\set VERBOSITY terse
+SET client_min_messages = warning;
+SET escape_string_warning = off;
+
+CREATE ROLE regress_settings_app;
+CREATE SCHEMA regress_settings;
+GRANT USAGE ON SCHEMA regress_settings TO regress_settings_app;
+SET search_path = regress_settings;
+CREATE TABLE customers (id bigint PRIMARY KEY, name text, phone varchar(20), whatsapp varchar(20));
+GRANT SELECT, INSERT, UPDATE, DELETE ON customers TO regress_settings_app;
+SELECT count(*) > 0 AS attached FROM contact_sync.attach('customers');
+INSERT INTO customers SELECT n, 'c', n, '0' || n FROM generate_series(1, 3) AS n;
+CREATE FUNCTION as_app(setting text, value text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    wrong bigint;
+    to_fix bigint;
+BEGIN
+    PERFORM set_config(setting, value, true);
+    ALTER TABLE regress_settings.contact_methods ALTER phone_number SET STATISTICS 10;      -- so plans are made anew
+    SET LOCAL ROLE regress_settings_app;
+    -- Numbers with what a setting may change the meaning of
+    INSERT INTO regress_settings.customers VALUES (100, 'new', '\x41', 'it''s 5\');
+    UPDATE regress_settings.customers SET phone = '1e3\', whatsapp = NULL WHERE id = 1;
+    UPDATE regress_settings.customers SET phone = '01/02/2003' WHERE id = 2;
+    UPDATE regress_settings.customers SET phone = '', whatsapp = '' WHERE id = 3;
+    DELETE FROM regress_settings.customers WHERE id = 4;
+    RESET ROLE;
+    SELECT count(*) INTO to_fix FROM contact_sync.verify('regress_settings.customers')
+        WHERE status IN ('fix', 'blocked');
+    SELECT count(*) INTO wrong FROM contact_sync.drift('regress_settings.customers');
+    RETURN (SELECT count(*) FROM contact_sync.failures) || ' failed, ' || wrong || ' wrong, ' || to_fix || ' to fix; '
+        || (SELECT string_agg(concat_ws(' ', customer_id, method_type, phone_number), ', '
+                              ORDER BY customer_id, method_type COLLATE "C") FROM regress_settings.contact_methods);
+END
+$$;
+CREATE TABLE settings (setting text, value text);
+INSERT INTO settings VALUES
+    ('standard_conforming_strings', 'off'), ('backslash_quote', 'on'), ('quote_all_identifiers', 'on'),
+    ('datestyle', 'SQL, DMY'), ('intervalstyle', 'sql_standard'), ('timezone', 'Asia/Kolkata'),
+    ('bytea_output', 'escape'), ('extra_float_digits', '-15'), ('lc_messages', 'C'), ('xmloption', 'document'),
+    ('array_nulls', 'off'), ('transform_null_equals', 'on'), ('plan_cache_mode', 'force_custom_plan'),
+    ('plan_cache_mode', 'force_generic_plan'), ('constraint_exclusion', 'on'), ('enable_indexscan', 'off'),
+    ('enable_seqscan', 'off'), ('jit_above_cost', '0'), ('from_collapse_limit', '1'), ('row_security', 'off'),
+    ('check_function_bodies', 'off'), ('default_transaction_read_only', 'on'),
+    ('default_transaction_isolation', 'serializable'), ('default_transaction_deferrable', 'on'),
+    ('default_tablespace', 'pg_default'), ('lock_timeout', '1h'), ('temp_file_limit', '0'), ('work_mem', '64kB'),
+    ('search_path', ''), ('search_path', 'pg_temp');
+DO $$
+DECLARE
+    s record;
+    expected text;
+    got text;
+BEGIN
+    FOR s IN SELECT 'application_name' AS setting, 'plain' AS value UNION ALL SELECT * FROM settings LOOP
+        BEGIN
+            got := regress_settings.as_app(s.setting, s.value);
+            RAISE EXCEPTION USING ERRCODE = 'ZZ001';      -- back to where it began
+        EXCEPTION
+            WHEN SQLSTATE 'ZZ001' THEN NULL;
+            WHEN OTHERS THEN got := SQLERRM;
+        END;
+        expected := coalesce(expected, got);
+        IF s.setting = 'application_name' OR got <> expected THEN
+            RAISE WARNING '% = %: %', s.setting, s.value, got;
+        END IF;
+    END LOOP;
+END
+$$;
+-- A transaction that may not write refuses the customer's statement itself.
+BEGIN READ ONLY;
+UPDATE customers SET phone = '1' WHERE id = 1;
+ROLLBACK;
+-- A replica's session fires no trigger of the usual kind: its customers drift, and drift tells.
+BEGIN;
+SET LOCAL session_replication_role = replica;
+UPDATE customers SET phone = 'drifts' WHERE id = 1;
+RESET session_replication_role;
+SELECT customer, kind, method, actual FROM contact_sync.drift('customers') ORDER BY method;
+ROLLBACK;
+-- What one that is no superuser cannot switch off
+SET ROLE regress_settings_app;
+SET session_replication_role = replica;
+SET contact_sync.enabled = off;
+RESET ROLE;
+
+-- A client whose encoding lacks a character: it gets no WARNING, and its statement all the same.
+ALTER TABLE contact_methods ADD CONSTRAINT U&"\96FB\8A71" CHECK (phone_number <> 'bad') NOT VALID;
+SET client_encoding = 'LATIN1';
+UPDATE customers SET phone = 'bad' WHERE id = 1;
+UPDATE customers SET phone = chr(38651) WHERE id = 2;
+SET client_encoding = 'SQL_ASCII';
+UPDATE customers SET phone = chr(38651) || ' 3' WHERE id = 3;
+-- Bytes that are no text at all do not get so far.
+UPDATE customers SET phone = E'\xff\xfe' WHERE id = 3;
+RESET client_encoding;
+SELECT customer_id, to_hex(ascii(phone_number)) AS number, count(*) FROM contact_methods WHERE customer_id IN (2, 3)
+    AND method_type <> 'whatsapp' GROUP BY 1, 2 ORDER BY 1;
+SELECT customer, sqlstate, message ~ U&'"\96FB\8A71"$' AS message FROM contact_sync.failures;
+ALTER TABLE contact_methods DROP CONSTRAINT U&"\96FB\8A71";
+CALL contact_sync.reconcile('customers');
+
+--
+-- A key whose text is as the session's settings have it: recorded, told and mended by sessions of other settings.
+--
+CREATE TABLE regress_settings.told (what text);
+CREATE TABLE regress_settings.keys (type text, value text);
+INSERT INTO regress_settings.keys VALUES ('bytea', '\x5c00ff'), ('date', '2004-03-02'),
+    ('float8', '0.30000000000000004'), ('interval', '-1 mons -2 days +03:04:05'),
+    ('timestamptz', '2004-03-02 01:02:03.456789+00');
+CREATE PROCEDURE regress_settings.in_each(statement text) LANGUAGE plpgsql AS $$
+DECLARE
+    key record;
+BEGIN
+    FOR key IN SELECT * FROM regress_settings.keys ORDER BY type LOOP
+        EXECUTE format('SET LOCAL search_path = regress_settings_%s', key.type);
+        EXECUTE replace(replace(statement, ':type', key.type), ':value', quote_literal(key.value));
+    END LOOP;
+END
+$$;
+CALL regress_settings.in_each('CREATE SCHEMA regress_settings_:type');
+CALL regress_settings.in_each('CREATE TABLE customers (id :type PRIMARY KEY, phone text, whatsapp text)');
+CALL regress_settings.in_each($$SELECT contact_sync.attach('customers')$$);
+CALL regress_settings.in_each(
+    $$ALTER TABLE contact_methods ADD CONSTRAINT good CHECK (phone_number NOT LIKE 'bad%')$$);
+CREATE PROCEDURE regress_settings.set(styles text[]) LANGUAGE sql AS $$
+    SELECT set_config(s.name, s.value, false)
+    FROM unnest('{datestyle, intervalstyle, timezone, extra_float_digits, bytea_output}'::text[], styles)
+         AS s(name, value)
+$$;
+\set one_way 'CALL regress_settings.set(''{"SQL, DMY", sql_standard, Asia/Kolkata, -5, escape}'');'
+\set another 'CALL regress_settings.set(''{"Postgres, MDY", iso_8601, America/Caracas, 0, hex}'');'
+SET client_min_messages = error;
+:one_way
+CALL regress_settings.in_each('INSERT INTO customers VALUES (:value, ''good'', ''fine'')');
+CALL regress_settings.in_each('UPDATE customers SET phone = ''bad''');
+:another
+CALL regress_settings.in_each('UPDATE customers SET phone = ''bad again''');
+SELECT customers_table, customer, times FROM contact_sync.failures ORDER BY 1;
+CALL regress_settings.in_each($$
+    INSERT INTO regress_settings.told
+    SELECT DISTINCT ':type' FROM contact_sync.drift('customers') JOIN contact_sync.failures USING (customer)$$);
+SELECT * FROM regress_settings.told ORDER BY 1;
+-- What cannot be mended stays the same entry; what can, goes.
+SELECT format('CALL contact_sync.reconcile(''regress_settings_%s.customers'')', type)
+    FROM regress_settings.keys ORDER BY type
+\gexec
+SELECT customers_table, customer, times FROM contact_sync.failures ORDER BY 1;
+CALL regress_settings.in_each('ALTER TABLE contact_methods DROP CONSTRAINT good');
+:one_way
+SELECT format('CALL contact_sync.reconcile(''regress_settings_%s.customers'')', type)
+    FROM regress_settings.keys ORDER BY type
+\gexec
+SELECT count(*) FROM contact_sync.failures;
+TRUNCATE regress_settings.told;
+CALL regress_settings.in_each($$
+    INSERT INTO regress_settings.told SELECT concat_ws(' ', ':type', kind) FROM contact_sync.drift('customers')$$);
+SELECT * FROM regress_settings.told;
+RESET datestyle;
+RESET intervalstyle;
+RESET timezone;
+RESET extra_float_digits;
+RESET bytea_output;
+SET client_min_messages = warning;
+CALL regress_settings.in_each('DROP SCHEMA regress_settings_:type CASCADE');
+
+-- clean up
+DELETE FROM contact_sync.failures;
+RESET search_path;
+DROP SCHEMA regress_settings CASCADE;
+DROP ROLE regress_settings_app;
