@@ -5,8 +5,10 @@
 # started or restarted; the module is installed into the throw-away folder alone, where the throw-away server finds it
 # (Debian's setting extension_destdir).  The folder goes when the script ends, however it ends.
 
-PG_BIN=/usr/lib/postgresql/15/bin
 SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# The PostgreSQL of each Debian release: 12, 13, and what is to become 14.
+declare -A RELEASES=([15]=bookworm [17]=trixie [18]=forky)
 
 heading() { printf '\n== %s\n' "$*"; }
 
@@ -15,10 +17,29 @@ die() {
     exit 1
 }
 
+# release: the code name of the Debian that this is.
+release() {
+    # shellcheck source=/dev/null
+    (source /etc/os-release && printf '%s' "${VERSION_CODENAME-}")
+}
+
+# own_postgresql: the major version that this Debian has.
+own_postgresql() {
+    local major
+    for major in "${!RELEASES[@]}"; do
+        [ "${RELEASES[$major]}" != "$(release)" ] || printf '%s' "$major"
+    done
+}
+
+# Another one than the release's own can be named: PG_MAJOR=16, where apt knows it.
+PG_MAJOR=${PG_MAJOR:-$(own_postgresql)}
+[ -n "$PG_MAJOR" ] || die "this is for Debian 12, 13 and testing; elsewhere name a PostgreSQL that apt knows, as in PG_MAJOR=17"
+PG_BIN=/usr/lib/postgresql/$PG_MAJOR/bin
+
 # install_packages NAME...: what the build and a server need, and these; with no cluster made and no service started.
 install_packages() {
     local name missing=() root=()
-    for name in postgresql-15 postgresql-server-dev-15 libboost-dev g++ make "$@"; do
+    for name in "postgresql-$PG_MAJOR" "postgresql-server-dev-$PG_MAJOR" libboost-dev g++ make "$@"; do
         [ "$(dpkg-query -Wf '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || missing+=("$name")
     done
     [ "${#missing[@]}" -gt 0 ] || return 0
@@ -27,7 +48,7 @@ install_packages() {
         root=(sudo --)
     fi
     heading "Installing ${missing[*]}"
-    "${root[@]}" bash -s -- "${missing[@]}" <<'ROOT' || die "the packages could not be installed; this is for Debian 12"
+    "${root[@]}" bash -s -- "${missing[@]}" <<'ROOT' || die "the packages could not be installed"
         set -euo pipefail
         log=$(mktemp)
         made=("$log")

@@ -1,5 +1,7 @@
 #include "filling.hpp"
 
+#include "compat.hpp"
+
 extern "C"
 {
 #include "access/sysattr.h"
@@ -73,7 +75,8 @@ List *row_conditions(Relation table)
 	List *conditions = NIL;
 	const TupleConstr *declared = RelationGetDescr(table)->constr;
 	for (int i = 0; declared != nullptr && i < declared->num_check; i++)
-		conditions = lappend(conditions, stringToNode(declared->check[i].ccbin));
+		if (is_enforced(declared->check[i]))
+			conditions = lappend(conditions, stringToNode(declared->check[i].ccbin));
 	return list_concat(conditions, list_copy(RelationGetPartitionQual(table)));
 }
 
