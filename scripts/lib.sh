@@ -2,8 +2,8 @@
 # What quickstart and test share: packages, a copy of the sources to build in, a throw-away server.  To be sourced.
 #
 # Nothing here changes a PostgreSQL that is in use.  Packages are only added, never upgraded; no cluster is created,
-# started or restarted; the module is installed into the throw-away folder alone, where the throw-away server finds it
-# (Debian's setting extension_destdir).  The folder goes when the script ends, however it ends.
+# started or restarted; the module is installed into the throw-away folder alone, where the throw-away server finds it.
+# The folder goes when the script ends, however it ends.
 
 SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -33,7 +33,7 @@ own_postgresql() {
 
 # Another one than the release's own can be named: PG_MAJOR=16, where apt knows it.
 PG_MAJOR=${PG_MAJOR:-$(own_postgresql)}
-[ -n "$PG_MAJOR" ] || die "this is for Debian 12, 13 and testing; elsewhere name a PostgreSQL that apt knows, as in PG_MAJOR=17"
+[ -n "$PG_MAJOR" ] || die "this is for Debian 12, 13 and testing; elsewhere name a PostgreSQL that apt has: PG_MAJOR=17"
 PG_BIN=/usr/lib/postgresql/$PG_MAJOR/bin
 
 # install_packages NAME...: what the build and a server need, and these; with no cluster made and no service started.
@@ -90,9 +90,19 @@ make_workplace() {
     tar -C "$SOURCE" --exclude=./.git -cf - . | as_worker tar -C "$TREE" -xf -
     # For every server, those that the TAP tests start too.
     as_worker tee server.conf >/dev/null <<CONF
-extension_destdir = '$WORK/installed'
 fsync = off
+$(paths_to "$WORK/installed")
 CONF
+}
+
+# paths_to FOLDER: the settings with which a server finds what make install DESTDIR=FOLDER put there.
+paths_to() {
+    if [ "$PG_MAJOR" -ge 18 ]; then
+        printf "extension_control_path = '%s:\$system'\n" "$1$("$PG_BIN/pg_config" --sharedir)"
+        printf "dynamic_library_path = '%s:\$libdir'\n" "$1$("$PG_BIN/pg_config" --pkglibdir)"
+    else
+        printf "extension_destdir = '%s'\n" "$1" # which Debian adds
+    fi
 }
 
 # as_worker COMMAND...: in an environment of its own, not the caller's, but for the settings of the property test.
