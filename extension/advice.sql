@@ -82,7 +82,7 @@ AS $$
                'the rows that were there before it are not checked yet',
                format('ALTER TABLE %s VALIDATE CONSTRAINT %I;', contact.name, k.conname)
         FROM contact JOIN pg_constraint k ON k.conrelid = contact.relation
-        WHERE NOT k.convalidated AND k.conparentid = 0
+        WHERE NOT k.convalidated AND k.conparentid = 0 AND @extschema@.is_enforced(k.oid)
 
         UNION ALL
         -- Row security looks the customer up with the reader's own rights.

@@ -71,6 +71,14 @@ $$;
 COMMENT ON FUNCTION @extschema@.base_type(oid, integer) IS
     'the type below any domains, and how many characters its text can have (null: any number)';
 
+CREATE FUNCTION @extschema@.is_enforced(constraint_id oid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    -- The column is there since PostgreSQL 18.
+    SELECT to_jsonb(k) ->> 'conenforced' IS DISTINCT FROM 'false' FROM pg_constraint k WHERE k.oid = constraint_id
+$$;
+COMMENT ON FUNCTION @extschema@.is_enforced(oid) IS 'whether rows have to satisfy a constraint: it is not NOT ENFORCED';
+
 CREATE FUNCTION @extschema@.type_name(type oid, modifier integer) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$

@@ -7,6 +7,7 @@ extern "C"
 {
 #include "access/tupdesc.h"
 #include "nodes/nodeFuncs.h"
+#include "rewrite/rewriteHandler.h"
 }
 
 // 18 lets a module tell its name and version.
@@ -38,6 +39,17 @@ inline bool is_virtual(const FormData_pg_attribute &attribute)
 #else
 	(void)attribute;
 	return false;
+#endif
+}
+
+/// An expression of a table's definition, with virtual columns replaced by what computes them: the executor knows none.
+inline Node *without_virtual(Node *expression, Relation table)
+{
+#if PG_VERSION_NUM >= 180000
+	return expand_generated_columns_in_expr(expression, table, 1);
+#else
+	(void)table;
+	return expression;
 #endif
 }
 
