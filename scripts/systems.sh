@@ -38,8 +38,8 @@ make_system() {
     apt-config dump | grep -E '^Acquire::(https?::|Check-)' >"$folder/etc/apt/apt.conf.d/90contact_sync" || :
 }
 
-# in_system NAME COMMAND...: as root in the system, in a copy of the sources.  It sees no other process, and none of its own
-# outlives it.
+# in_system NAME COMMAND...: as root in the system, in a copy of the sources.  It sees no process but its own, and none of
+# these outlives it.
 in_system() {
     local folder=$SYSTEMS/$1
     shift
