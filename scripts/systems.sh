@@ -27,7 +27,7 @@ make_system() {
         if ! debootstrap --variant=minbase --include=ca-certificates "$2" "$folder.new" "$(mirror)" "$script" \
             >"$log" 2>&1 </dev/null; then
             tail -n 20 "$log"
-            rm -rf -- "$folder.new"
+            rm -rf -- "$folder.new" "$log"
             die "there is no Debian $2 to test on: debootstrap failed, with the mirror $(mirror)"
         fi
         rm -f -- "$log"
