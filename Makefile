@@ -55,7 +55,8 @@ tapcheck:
 	$(prove_installcheck)
 
 # What the compilers and linters say; the first complaint fails.
-SHELL_SCRIPTS = .ci/run scripts/lib.sh scripts/quickstart scripts/systems.sh scripts/test scripts/test-matrix
+SHELL_SCRIPTS = .ci/run debian/tests/installcheck scripts/build-deb scripts/lib.sh scripts/quickstart \
+  scripts/systems.sh scripts/test scripts/test-deb scripts/test-matrix
 LINT_FLAGS = $(PG_CPPFLAGS) -D_GNU_SOURCE $(STANDARD)
 CLANG_FORMAT ?= clang-format
 CLANG_TIDY ?= clang-tidy

@@ -17,6 +17,34 @@ die() {
     exit 1
 }
 
+passed=0
+failed=0
+
+# tally PASSED FAILED
+tally() {
+    passed=$((passed + $1))
+    failed=$((failed + $2))
+}
+
+# check CLAIM COMMAND...: one test, whose output is of interest where it fails.
+check() {
+    local claim=$1 output
+    shift
+    if output=$("$@" 2>&1 </dev/null); then
+        printf 'ok: %s\n' "$claim"
+        tally 1 0
+    else
+        printf '%s\nNOT OK: %s\n' "$output" "$claim"
+        tally 0 1
+    fi
+}
+
+# finish: the last line of every script that tests.
+finish() {
+    printf '\n%d passed, %d failed\n' "$passed" "$failed"
+    exit $((failed > 0))
+}
+
 # release: the code name of the Debian that this is.
 release() {
     # shellcheck source=/dev/null
@@ -91,7 +119,6 @@ make_workplace() {
     # For every server, those that the TAP tests start too.
     as_worker tee server.conf >/dev/null <<CONF
 fsync = off
-$(paths_to "$WORK/installed")
 CONF
 }
 
@@ -118,12 +145,14 @@ run_make() {
     as_worker make -C "$TREE" --no-print-directory PG_CONFIG="$PG_BIN/pg_config" "$@" </dev/null 2>&1
 }
 
-# build: makes the module and installs it into WORK.  What the compilers say is in build.log.
+# build: makes the module and installs it into WORK, for its servers.  What the compilers say is in build.log.
 build() {
-    if ! { run_make clean && run_make -j "$(nproc)" all && run_make install DESTDIR="$WORK/installed"; } >build.log; then
+    local made=$WORK/installed
+    if ! { run_make clean && run_make -j "$(nproc)" all && run_make install DESTDIR="$made"; } >build.log; then
         cat build.log
         return 1
     fi
+    paths_to "$made" | as_worker tee -a server.conf >/dev/null
 }
 
 # start_server SUPERUSER: on a Unix socket in WORK, and nowhere else.

@@ -38,6 +38,9 @@ make_system() {
     apt-config dump | grep -E '^Acquire::(https?::|Check-)' >"$folder/etc/apt/apt.conf.d/90contact_sync" || :
 }
 
+# remove_system NAME
+remove_system() { rm -rf -- "${SYSTEMS:?}/$1"; }
+
 # in_system NAME COMMAND...: as root in the system, in a copy of the sources.  It sees no process but its own, and none of
 # these outlives it.
 in_system() {
