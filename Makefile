@@ -56,7 +56,7 @@ tapcheck:
 
 # What the compilers and linters say; the first complaint fails.
 SHELL_SCRIPTS = .ci/run debian/tests/installcheck scripts/build-deb scripts/lib.sh scripts/quickstart \
-  scripts/systems.sh scripts/test scripts/test-deb scripts/test-matrix
+  scripts/systems.sh scripts/test scripts/test-deb scripts/test-matrix scripts/test-upgrade
 LINT_FLAGS = $(PG_CPPFLAGS) -D_GNU_SOURCE $(STANDARD)
 CLANG_FORMAT ?= clang-format
 CLANG_TIDY ?= clang-tidy
