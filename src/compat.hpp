@@ -64,4 +64,24 @@ inline bool is_enforced(const ConstrCheck &constraint)
 #endif
 }
 
+/// A table's CHECK constraints, as the executor has them compiled.
+inline ExprState **&compiled_checks(ResultRelInfo &result)
+{
+#if PG_VERSION_NUM >= 180000
+	return result.ri_CheckConstraintExprs;
+#else
+	return result.ri_ConstraintExprs;
+#endif
+}
+
+/// Runs a statement to its end.
+inline void run(QueryDesc *query)
+{
+#if PG_VERSION_NUM >= 180000
+	ExecutorRun(query, ForwardScanDirection, 0);
+#else
+	ExecutorRun(query, ForwardScanDirection, 0, true);
+#endif
+}
+
 } // namespace contact_sync

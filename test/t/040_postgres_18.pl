@@ -59,6 +59,13 @@ is(shop(q{CREATE TABLE customers (id bigint PRIMARY KEY, phone text, whatsapp te
 		UPDATE customers SET whatsapp = '' WHERE id = 2;
 		SELECT * FROM customers ORDER BY id}),
 	"1|0811|0811|08\n2|0911||\nWARNING:  23514", 'a virtual column that is generated from a number, with a CHECK');
+is(shop(q{CREATE TABLE customers (id bigint PRIMARY KEY, phone text, whatsapp text);
+		SELECT * FROM contact_sync.attach('customers') \g /dev/null
+		ALTER TABLE contact_methods ADD short text GENERATED ALWAYS AS (left(phone_number, 2)), ADD CHECK (short <> '09');
+		\set VERBOSITY sqlstate
+		INSERT INTO customers (id, phone) VALUES (1, '0811'), (2, '0911'), (3, '0812');
+		SELECT customer_id, short FROM contact_methods WHERE method_type = 'sms' ORDER BY 1}),
+	"1|08\n3|08\nWARNING:  23514", 'the same of a contact table');
 
 # Constraints that are not enforced
 is(shop(q{CREATE TABLE customers (id bigint PRIMARY KEY, phone text, whatsapp text CHECK (whatsapp <> '1') NOT ENFORCED);
@@ -76,12 +83,13 @@ is(shop(q{CREATE TABLE customers (id bigint PRIMARY KEY, phone text, whatsapp te
 		SELECT check_name FROM contact_sync.verify('customers') WHERE check_name = 'unvalidated_constraint' AND status <> 'ok';
 		SELECT check_name FROM contact_sync.attach('customers');
 		INSERT INTO customers (id, phone) VALUES (1, '1');
+		SELECT count(*) FROM contact_methods;
 		DELETE FROM customers;
 		SELECT count(*) FROM contact_methods;
 		CALL contact_sync.reconcile('customers');
 		SELECT conname, conenforced, convalidated FROM pg_constraint
 		WHERE conrelid = 'contact_methods'::regclass AND contype IN ('c', 'f') ORDER BY conname}),
-	"foreign_key|the foreign key lacks ENFORCED: it does nothing\nforeign_key\n0\n"
+	"foreign_key|the foreign key lacks ENFORCED: it does nothing\nforeign_key\n3\n0\n"
 	  . "contact_methods_customer_id_fkey|t|t\ncontact_methods_verification_status_check|t|t\nless|f|f",
 	'a foreign key that is not enforced is replaced; a CHECK that is not is none');
 
