@@ -14,9 +14,10 @@ SOURCES = $(sort $(wildcard src/*.cpp))
 OBJS = $(SOURCES:.cpp=.o)
 
 # The install script is kept by subject, in the order in which the parts need each other.
+EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" contact_sync.control)
 PARTS = head failures functions rights describe customers quarantine tables policies triggers advice verify attach \
   drift reconcile switch
-DATA_built = contact_sync--1.0.sql
+DATA_built = contact_sync--$(EXTVERSION).sql
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS = --load-extension=contact_sync
@@ -27,7 +28,7 @@ EXTRA_CLEAN = output_iso tmp_check
 # Headers of the server and of Boost are not ours to warn about.
 WARNINGS = -Wall -Wextra
 STANDARD = -std=c++17 -fvisibility=hidden -fvisibility-inlines-hidden
-PG_CPPFLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server)
+PG_CPPFLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server) -DCONTACT_SYNC_VERSION='"$(EXTVERSION)"'
 PG_CXXFLAGS = $(STANDARD) $(WARNINGS)
 # PGXS links modules with the C compiler.
 SHLIB_LINK = -lstdc++
@@ -40,7 +41,7 @@ BITCODE_CXXFLAGS += $(STANDARD) $(WARNINGS)
 
 $(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.hpp) Makefile
 
-contact_sync--1.0.sql: $(PARTS:%=extension/%.sql) Makefile
+$(DATA_built): $(PARTS:%=extension/%.sql) Makefile
 	cat $(PARTS:%=extension/%.sql) > $@
 
 .PHONY: isolationcheck tapcheck lint
@@ -54,7 +55,8 @@ tapcheck:
 	$(prove_installcheck)
 
 # What the compilers and linters say; the first complaint fails.
-SHELL_SCRIPTS = .ci/run scripts/lib.sh scripts/quickstart scripts/test
+SHELL_SCRIPTS = .ci/run debian/tests/installcheck scripts/build-deb scripts/lib.sh scripts/quickstart \
+  scripts/systems.sh scripts/test scripts/test-deb scripts/test-matrix scripts/test-upgrade
 LINT_FLAGS = $(PG_CPPFLAGS) -D_GNU_SOURCE $(STANDARD)
 CLANG_FORMAT ?= clang-format
 CLANG_TIDY ?= clang-tidy

@@ -24,8 +24,12 @@ AS $$
                             AND t.oid NOT IN (SELECT trigger FROM @extschema@.sync_triggers(s.customers)))
     ), finding AS (
         SELECT 1 AS step, 'number_column' AS check_name, format('%s.%I', s.name, missing.name) AS object,
-               'there is no such column: what is missing is not taken for an empty number' AS problem, NULL AS fix
+               CASE WHEN a.attnum IS NULL
+                    THEN 'there is no such column: what is missing is not taken for an empty number'
+                    ELSE 'it is generated as it is read, so triggers do not see it: make it STORED' END AS problem,
+               NULL AS fix
         FROM (VALUES (s.phone_column, s.phone), (s.whatsapp_column, s.whatsapp)) AS missing(name, number)
+             LEFT JOIN pg_attribute a ON a.attrelid = s.customers AND a.attname = missing.name AND NOT a.attisdropped
         WHERE number IS NULL
 
         UNION ALL
@@ -78,7 +82,7 @@ AS $$
                'the rows that were there before it are not checked yet',
                format('ALTER TABLE %s VALIDATE CONSTRAINT %I;', contact.name, k.conname)
         FROM contact JOIN pg_constraint k ON k.conrelid = contact.relation
-        WHERE NOT k.convalidated AND k.conparentid = 0
+        WHERE NOT k.convalidated AND k.conparentid = 0 AND @extschema@.is_enforced(k.oid)
 
         UNION ALL
         -- Row security looks the customer up with the reader's own rights.

@@ -19,7 +19,7 @@ CREATE TYPE @extschema@.shape AS (
     id_column name,
     phone_column name,
     whatsapp_column name,
-    id smallint,                    -- the columns' numbers, null where there is no such column
+    id smallint,                    -- the columns' numbers, null where rows hold no such column
     phone smallint,
     whatsapp smallint,
     id_type text,                   -- as SQL, with modifier and collation
@@ -70,6 +70,14 @@ AS $$
 $$;
 COMMENT ON FUNCTION @extschema@.base_type(oid, integer) IS
     'the type below any domains, and how many characters its text can have (null: any number)';
+
+CREATE FUNCTION @extschema@.is_enforced(constraint_id oid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    -- The column is there since PostgreSQL 18.
+    SELECT to_jsonb(k) ->> 'conenforced' IS DISTINCT FROM 'false' FROM pg_constraint k WHERE k.oid = constraint_id
+$$;
+COMMENT ON FUNCTION @extschema@.is_enforced(oid) IS 'whether rows have to satisfy a constraint: it is not NOT ENFORCED';
 
 CREATE FUNCTION @extschema@.type_name(type oid, modifier integer) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -172,9 +180,10 @@ AS $$
                                       AND id.attnum > 0 AND NOT id.attisdropped
          LEFT JOIN pg_type id_type ON id_type.oid = id.atttypid
          LEFT JOIN pg_attribute phone ON phone.attrelid = c.oid AND phone.attname = named.phone_column
-                                         AND phone.attnum > 0 AND NOT phone.attisdropped
+                                         AND phone.attnum > 0 AND NOT phone.attisdropped AND phone.attgenerated <> 'v'
          LEFT JOIN pg_attribute whatsapp ON whatsapp.attrelid = c.oid AND whatsapp.attname = named.whatsapp_column
                                             AND whatsapp.attnum > 0 AND NOT whatsapp.attisdropped
+                                            AND whatsapp.attgenerated <> 'v'
 $$;
 COMMENT ON FUNCTION @extschema@.describe(regclass, name, name, name) IS
     'a customers table with all names resolved; columns not named are those our triggers on it were told';

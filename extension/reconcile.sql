@@ -641,6 +641,7 @@ BEGIN
     pending := ARRAY(SELECT k.oid
                      FROM @extschema@.contact_tables(s) t JOIN pg_constraint k ON k.conrelid = t.relation
                      WHERE NOT k.convalidated AND k.conparentid = 0 AND k.contype IN ('c', 'f')
+                       AND @extschema@.is_enforced(k.oid)
                      ORDER BY t.position, k.conname);
     number := 1;
     WHILE number <= cardinality(pending) LOOP

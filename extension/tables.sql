@@ -84,7 +84,7 @@ BEGIN
         )
         SELECT k.contypid <> 0 AS of_type, k.conname, pg_get_expr(k.conbin, k.conrelid) AS expression
         FROM pg_constraint k
-        WHERE k.contype = 'c' AND @extschema@.is_computation(k.conbin)
+        WHERE k.contype = 'c' AND @extschema@.is_enforced(k.oid) AND @extschema@.is_computation(k.conbin)
           AND (k.conrelid = refusals.relation AND k.conkey = ARRAY[refusals.attnum] AND k.coninhcount = 0
                OR k.conrelid = 0 AND k.contypid IN (SELECT type FROM domain))
         ORDER BY k.contypid = 0, k.conname
@@ -382,14 +382,16 @@ AS $$
     ), foreign_key AS MATERIALIZED (
         SELECT contact.name, k.conname,
                k.confrelid = s.customers AND k.confkey = ARRAY[s.id] AS refers,
-               k.confdeltype = 'c' AND k.confupdtype = 'c' AS cascades,
+               k.confdeltype = 'c' AND k.confupdtype = 'c' AND enforced AS cascades,
                concat_ws(' and ',
+                         CASE WHEN NOT enforced THEN 'ENFORCED: it does nothing' END,
                          CASE WHEN k.confdeltype <> 'c' THEN 'ON DELETE CASCADE: a customer cannot go' END,
                          CASE WHEN k.confupdtype <> 'c' THEN 'ON UPDATE CASCADE: an id cannot change' END) AS lacks
         FROM contact
              JOIN pg_attribute a ON a.attrelid = contact.relation AND a.attname = 'customer_id' AND NOT a.attisdropped
              JOIN pg_constraint k ON k.conrelid = contact.relation AND k.contype = 'f' AND k.conparentid = 0
                                      AND k.conkey = ARRAY[a.attnum]
+             CROSS JOIN LATERAL @extschema@.is_enforced(k.oid) AS enforcement(enforced)
     )
     SELECT 'foreign_key', format('%s (customer_id)', contact.name), state.status,
            CASE WHEN strangers IS NOT NULL THEN

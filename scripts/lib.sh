@@ -2,11 +2,13 @@
 # What quickstart and test share: packages, a copy of the sources to build in, a throw-away server.  To be sourced.
 #
 # Nothing here changes a PostgreSQL that is in use.  Packages are only added, never upgraded; no cluster is created,
-# started or restarted; the module is installed into the throw-away folder alone, where the throw-away server finds it
-# (Debian's setting extension_destdir).  The folder goes when the script ends, however it ends.
+# started or restarted; the module is installed into the throw-away folder alone, where the throw-away server finds it.
+# The folder goes when the script ends, however it ends.
 
-PG_BIN=/usr/lib/postgresql/15/bin
 SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# The PostgreSQL of each Debian release: 12, 13, and what is to become 14.
+declare -A RELEASES=([15]=bookworm [17]=trixie [18]=forky)
 
 heading() { printf '\n== %s\n' "$*"; }
 
@@ -15,10 +17,57 @@ die() {
     exit 1
 }
 
+passed=0
+failed=0
+
+# tally PASSED FAILED
+tally() {
+    passed=$((passed + $1))
+    failed=$((failed + $2))
+}
+
+# check CLAIM COMMAND...: one test, whose output is of interest where it fails.
+check() {
+    local claim=$1 output
+    shift
+    if output=$("$@" 2>&1 </dev/null); then
+        printf 'ok: %s\n' "$claim"
+        tally 1 0
+    else
+        printf '%s\nNOT OK: %s\n' "$output" "$claim"
+        tally 0 1
+    fi
+}
+
+# finish: the last line of every script that tests.
+finish() {
+    printf '\n%d passed, %d failed\n' "$passed" "$failed"
+    exit $((failed > 0))
+}
+
+# release: the code name of the Debian that this is.
+release() {
+    # shellcheck source=/dev/null
+    (source /etc/os-release && printf '%s' "${VERSION_CODENAME-}")
+}
+
+# own_postgresql: the major version that this Debian has.
+own_postgresql() {
+    local major
+    for major in "${!RELEASES[@]}"; do
+        [ "${RELEASES[$major]}" != "$(release)" ] || printf '%s' "$major"
+    done
+}
+
+# Another one than the release's own can be named: PG_MAJOR=16, where apt knows it.
+PG_MAJOR=${PG_MAJOR:-$(own_postgresql)}
+[ -n "$PG_MAJOR" ] || die "this is for Debian 12, 13 and testing; elsewhere name a PostgreSQL that apt has: PG_MAJOR=17"
+PG_BIN=/usr/lib/postgresql/$PG_MAJOR/bin
+
 # install_packages NAME...: what the build and a server need, and these; with no cluster made and no service started.
 install_packages() {
     local name missing=() root=()
-    for name in postgresql-15 postgresql-server-dev-15 libboost-dev g++ make "$@"; do
+    for name in "postgresql-$PG_MAJOR" "postgresql-server-dev-$PG_MAJOR" libboost-dev g++ make "$@"; do
         [ "$(dpkg-query -Wf '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || missing+=("$name")
     done
     [ "${#missing[@]}" -gt 0 ] || return 0
@@ -27,7 +76,7 @@ install_packages() {
         root=(sudo --)
     fi
     heading "Installing ${missing[*]}"
-    "${root[@]}" bash -s -- "${missing[@]}" <<'ROOT' || die "the packages could not be installed; this is for Debian 12"
+    "${root[@]}" bash -s -- "${missing[@]}" <<'ROOT' || die "the packages could not be installed"
         set -euo pipefail
         log=$(mktemp)
         made=("$log")
@@ -69,15 +118,25 @@ make_workplace() {
     tar -C "$SOURCE" --exclude=./.git -cf - . | as_worker tar -C "$TREE" -xf -
     # For every server, those that the TAP tests start too.
     as_worker tee server.conf >/dev/null <<CONF
-extension_destdir = '$WORK/installed'
 fsync = off
 CONF
 }
 
-# as_worker COMMAND...: in an environment of its own, not the caller's, but for the settings of the property test.
+# paths_to FOLDER: the settings with which a server finds what make install DESTDIR=FOLDER put there.
+paths_to() {
+    if [ "$PG_MAJOR" -ge 18 ]; then
+        printf "extension_control_path = '%s:\$system'\n" "$1$("$PG_BIN/pg_config" --sharedir)"
+        printf "dynamic_library_path = '%s:\$libdir'\n" "$1$("$PG_BIN/pg_config" --pkglibdir)"
+    else
+        printf "extension_destdir = '%s'\n" "$1" # which Debian adds
+    fi
+}
+
+# as_worker COMMAND...: in an environment of its own, not the caller's, but for the settings of the tests.
 as_worker() {
     "${worker[@]}" env -i HOME="$WORK" TMPDIR="$WORK" PATH="$PG_BIN:/usr/sbin:/usr/bin:/sbin:/bin" LC_ALL=C.UTF-8 \
         PGHOST="$WORK" PGUSER=postgres PGDATABASE=postgres PSQL_PAGER=cat TEMP_CONFIG="$WORK/server.conf" \
+        ${CONTACT_SYNC_OLD:+CONTACT_SYNC_OLD="$CONTACT_SYNC_OLD"} \
         ${CONTACT_SYNC_SEED:+CONTACT_SYNC_SEED="$CONTACT_SYNC_SEED"} \
         ${CONTACT_SYNC_DATABASES:+CONTACT_SYNC_DATABASES="$CONTACT_SYNC_DATABASES"} "$@"
 }
@@ -87,12 +146,14 @@ run_make() {
     as_worker make -C "$TREE" --no-print-directory PG_CONFIG="$PG_BIN/pg_config" "$@" </dev/null 2>&1
 }
 
-# build: makes the module and installs it into WORK.  What the compilers say is in build.log.
+# build: makes the module and installs it into WORK, for its servers.  What the compilers say is in build.log.
 build() {
-    if ! { run_make clean && run_make -j "$(nproc)" all && run_make install DESTDIR="$WORK/installed"; } >build.log; then
+    local made=$WORK/installed
+    if ! { run_make clean && run_make -j "$(nproc)" all && run_make install DESTDIR="$made"; } >build.log; then
         cat build.log
         return 1
     fi
+    paths_to "$made" | as_worker tee -a server.conf >/dev/null
 }
 
 # start_server SUPERUSER: on a Unix socket in WORK, and nowhere else.

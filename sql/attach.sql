@@ -37,7 +37,8 @@ LANGUAGE sql SET search_path = pg_catalog AS $$
              LEFT JOIN pg_attrdef ON (adrelid, adnum) = (attrelid, attnum)
         UNION ALL
         SELECT relname, 3000, prefix, concat_ws(' ', ' ', conname, pg_get_constraintdef(c.oid))
-        FROM made JOIN pg_constraint c ON conrelid = made.oid
+        -- Since 18 NOT NULLs are there as well, which are told with the columns.
+        FROM made JOIN pg_constraint c ON conrelid = made.oid AND contype <> 'n'
         UNION ALL
         SELECT relname, 4000, prefix, '  ' || pg_get_indexdef(indexrelid) FROM made JOIN pg_index ON indrelid = made.oid
         UNION ALL

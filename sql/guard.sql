@@ -381,9 +381,11 @@ RESET lock_timeout;
 DROP TRIGGER wait_longer ON contact_methods;
 
 -- contact_sync.lock_timeout is at least 1 ms: without an upper end the wait could outlast another's deadlock check.
+\set VERBOSITY sqlstate
 SET contact_sync.lock_timeout = 0;
 SET contact_sync.lock_timeout = -1;
 SET contact_sync.lock_timeout = '1us';
+\set VERBOSITY terse
 SET contact_sync.lock_timeout = 1;
 SHOW contact_sync.lock_timeout;
 -- It is anybody's to set; contact_sync.enabled is a superuser's.

@@ -1,6 +1,7 @@
 #include "column.hpp"
 
 #include "border.hpp"
+#include "compat.hpp"
 #include "number.hpp"
 
 extern "C"
@@ -24,6 +25,9 @@ Column column(TupleDesc columns, const char *name)
 		if (attribute->attisdropped || namestrcmp(&attribute->attname, name) != 0)
 			continue;
 
+		column.generated = attribute->attgenerated != '\0';
+		if (is_virtual(*attribute))
+			break;
 		const Oid base = getBaseType(attribute->atttypid);
 		column.number = attribute->attnum;
 		column.type = attribute->atttypid;
@@ -31,7 +35,6 @@ Column column(TupleDesc columns, const char *name)
 		column.collation = attribute->attcollation;
 		column.length = attribute->attlen;
 		column.by_value = attribute->attbyval;
-		column.generated = attribute->attgenerated != '\0';
 		// char(n) becomes text through a function, but its bytes are those of text.
 		column.is_text = attribute->attlen == -1 && (base == BPCHAROID || IsBinaryCoercible(base, TEXTOID));
 		break;

@@ -10,13 +10,13 @@ namespace contact_sync
 struct Column
 {
 	NameData name;
-	AttrNumber number; ///< InvalidAttrNumber where the table has no such column: all below is unset then
+	bool generated;
+	AttrNumber number; ///< InvalidAttrNumber where rows hold no such column: all below is unset then
 	Oid type;
 	int32 typmod;
 	Oid collation;
 	int16 length;
 	bool by_value;
-	bool generated;
 	bool is_text; ///< its base type is stored as text is: text, varchar, char, citext
 };
 

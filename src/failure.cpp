@@ -291,7 +291,10 @@ bool has_column(const Work &work, const Column &column)
 {
 	if (AttributeNumberIsValid(column.number))
 		return true;
-	skip(work, ERRCODE_UNDEFINED_COLUMN, psprintf("it has no column \"%s\"", NameStr(column.name)));
+	skip(work, ERRCODE_UNDEFINED_COLUMN,
+		 psprintf(column.generated ? "column \"%s\" is generated as it is read, so triggers do not see it"
+								   : "it has no column \"%s\"",
+				  NameStr(column.name)));
 	return false;
 }
 

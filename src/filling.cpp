@@ -1,5 +1,7 @@
 #include "filling.hpp"
 
+#include "compat.hpp"
+
 extern "C"
 {
 #include "access/sysattr.h"
@@ -8,7 +10,6 @@ extern "C"
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
-#include "rewrite/rewriteHandler.h"
 #include "utils/partcache.h"
 }
 
@@ -73,7 +74,9 @@ List *row_conditions(Relation table)
 	List *conditions = NIL;
 	const TupleConstr *declared = RelationGetDescr(table)->constr;
 	for (int i = 0; declared != nullptr && i < declared->num_check; i++)
-		conditions = lappend(conditions, stringToNode(declared->check[i].ccbin));
+		if (is_enforced(declared->check[i]))
+			conditions = lappend(conditions,
+								 without_virtual(static_cast<Node *>(stringToNode(declared->check[i].ccbin)), table));
 	return list_concat(conditions, list_copy(RelationGetPartitionQual(table)));
 }
 

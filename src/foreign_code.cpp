@@ -1,12 +1,13 @@
 #include "foreign_code.hpp"
 
+#include "compat.hpp"
+
 extern "C"
 {
 #include "access/transam.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
-#include "nodes/nodeFuncs.h"
 #include "utils/fmgroids.h"
 }
 
@@ -124,10 +125,8 @@ bool is_more_than_computation(Node *node, void *context)
 		return true;
 	}
 
-	// PostgreSQL 15 declares the walker without parameters; by way of void (*)() no compiler minds.
-	const auto walker = reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(is_more_than_computation));
 	return check_functions_in_node(node, does_more_than_compute, context) ||
-		   expression_tree_walker(node, walker, context);
+		   walk_children(node, is_more_than_computation, context);
 }
 
 } // namespace

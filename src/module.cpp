@@ -2,6 +2,7 @@
 
 #include "binding.hpp"
 #include "border.hpp"
+#include "compat.hpp"
 #include "failure.hpp"
 #include "foreign_code.hpp"
 #include "functions.hpp"
@@ -29,7 +30,7 @@ template <typename Function> Datum enter(FunctionCallInfo fcinfo, const Function
 extern "C"
 {
 
-	PG_MODULE_MAGIC;
+	PG_MODULE_MAGIC_EXT(.name = "contact_sync", .version = CONTACT_SYNC_VERSION);
 
 	void _PG_init(void);
 

@@ -1,5 +1,6 @@
 #include "statement.hpp"
 
+#include "compat.hpp"
 #include "foreign_code.hpp"
 
 extern "C"
@@ -54,11 +55,11 @@ CompiledChecks *compile_checks(Relation table)
 	auto **states = static_cast<ExprState **>(palloc(sizeof(ExprState *) * size));
 	for (int i = 0; i < size; i++)
 	{
-		auto *check = static_cast<Expr *>(stringToNode(constraints->check[i].ccbin));
+		Node *check = without_virtual(static_cast<Node *>(stringToNode(constraints->check[i].ccbin)), table);
 		// What does more than compute could come back here while it is at work, and find its own state in use.
-		if (!is_computation(reinterpret_cast<Node *>(check)))
+		if (!is_enforced(constraints->check[i]) || !is_computation(check))
 			return compiled;
-		states[i] = ExecInitExpr(expression_planner(check), nullptr);
+		states[i] = ExecInitExpr(expression_planner(reinterpret_cast<Expr *>(check)), nullptr);
 	}
 	compiled->states = states;
 	return compiled;
@@ -85,7 +86,7 @@ void lend_checks(Binding &binding, const EState *executor)
 	foreach (cell, executor->es_opened_result_relations)
 	{
 		auto *result = static_cast<ResultRelInfo *>(lfirst(cell));
-		result->ri_ConstraintExprs = compiled(result->ri_RelationDesc)->states;
+		compiled_checks(*result) = compiled(result->ri_RelationDesc)->states;
 	}
 }
 
@@ -173,7 +174,7 @@ uint64 execute(Binding &binding, SPIPlanPtr plan, const Batch &batch, bool many)
 									   GetActiveSnapshot(), InvalidSnapshot, None_Receiver, parameters, nullptr, 0);
 	ExecutorStart(query, 0);
 	lend_checks(binding, query->estate);
-	ExecutorRun(query, ForwardScanDirection, 0, true);
+	run(query);
 	ExecutorFinish(query);
 	const uint64 touched = query->estate->es_processed;
 	ExecutorEnd(query);

@@ -93,10 +93,10 @@ Datum sync_contact_numbers(const TriggerData &trigger, Oid function)
 	const Column &whatsapp = binding.whatsapp;
 	const Work work = {name, function, state_after_failure, binding};
 
-	if (!is_fit(work, trigger, {true, true, true}) || !has_column(work, phone) || !has_column(work, whatsapp))
+	if (!is_fit(work, trigger, {true, true, true}))
 		return unchanged_row(trigger);
 	// A generated column is nobody's to fill, and not yet computed here.
-	if (phone.generated || whatsapp.generated)
+	if (phone.generated || whatsapp.generated || !has_column(work, phone) || !has_column(work, whatsapp))
 		return unchanged_row(trigger);
 
 	Changes changes(trigger, binding);

@@ -8,54 +8,14 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+use lib 'test/t';
+use TwoShops;
+
 my $node = PostgreSQL::Test::Cluster->new('dump');
 $node->init;
 $node->start;
 mkdir $node->backup_dir;
-$node->safe_psql('postgres', q{
-	CREATE DATABASE shop;
-	CREATE ROLE shop_owner;
-	CREATE ROLE clerk;
-});
-
-# Two customers tables: a legacy one that was adopted, with a failure and a row in quarantine; and one in partitions, with
-# columns of other names, conditions on its policies, and the contact tables that attach makes.
-$node->safe_psql('shop', 'CREATE EXTENSION contact_sync');
-{
-	local $ENV{PGOPTIONS} = '-c client_min_messages=warning';
-	IPC::Run::run [ 'psql', '-X', '-q', '-d', $node->connstr('shop'), '-f', "test/fixtures/$_.sql" ]
-	  or die "could not load $_"
-	  for qw(legacy legacy_data);
-}
-$node->safe_psql('shop', q{
-	SET client_min_messages = error;
-	GRANT SELECT, INSERT, UPDATE ON customers, contact_methods TO clerk;
-	INSERT INTO contact_methods (method_type, phone_number) VALUES ('sms', 'of nobody');
-	SELECT * FROM contact_sync.attach('public.customers');
-	ALTER TABLE contact_methods ADD CONSTRAINT good CHECK (phone_number <> 'bad');
-	UPDATE customers SET phone = 'bad' WHERE name = 'Walk-in';
-	UPDATE customers SET phone = NULL, whatsapp = NULL WHERE name = 'Walk-in';
-
-	CREATE SCHEMA "Branch" AUTHORIZATION shop_owner;
-	GRANT USAGE ON SCHEMA "Branch" TO clerk;
-	CREATE TABLE "Branch"."Customers" ("Id" bigint PRIMARY KEY, region varchar(10), mobile varchar(20), "W" text)
-		PARTITION BY HASH ("Id");
-	CREATE TABLE "Branch".part_0 PARTITION OF "Branch"."Customers" FOR VALUES WITH (MODULUS 2, REMAINDER 0);
-	CREATE TABLE "Branch".part_1 PARTITION OF "Branch"."Customers" FOR VALUES WITH (MODULUS 2, REMAINDER 1);
-	ALTER TABLE "Branch"."Customers" OWNER TO shop_owner;
-	ALTER TABLE "Branch".part_0 OWNER TO shop_owner;
-	ALTER TABLE "Branch".part_1 OWNER TO shop_owner;
-	ALTER TABLE "Branch"."Customers" ENABLE ROW LEVEL SECURITY;
-	GRANT SELECT, UPDATE ON "Branch"."Customers" TO clerk;
-	CREATE POLICY own ON "Branch"."Customers" TO clerk USING (region IN ('north', 'south'));
-	CREATE POLICY never ON "Branch"."Customers" AS RESTRICTIVE FOR UPDATE TO clerk USING (mobile <> '');
-	SELECT * FROM contact_sync.attach('"Branch"."Customers"', 'Id', 'mobile', 'W');
-	INSERT INTO "Branch"."Customers" SELECT i, 'north', '070' || i, '080' || i FROM generate_series(1, 50) AS i;
-});
-is($node->safe_psql('shop', q{SELECT function, sqlstate FROM contact_sync.failures}), 'update_contact_methods|23514',
-	'a failure waits');
-is($node->safe_psql('shop', q{SELECT reason FROM contact_quarantine}), 'customer_id is null', 'a row is in quarantine');
-is($node->safe_psql('shop', q{SELECT count(*) FROM "Branch".contact_methods}), '150', 'methods were written');
+create_shops($node);
 
 sub run_ok
 {
@@ -76,29 +36,6 @@ sub dump_of
 	return $dump;
 }
 
-# same GOT, EXPECTED, NAME: dumps are long; where they differ is what matters.
-sub same
-{
-	my ($got, $expected, $name) = @_;
-	return if ok($got eq $expected, $name);
-	my ($is, $was) = map { { map { $_ => 1 } split /\n/ } } $got, $expected;
-	diag(map { "+ $_\n" } grep { !$was->{$_} } split /\n/, $got);
-	diag(map { "- $_\n" } grep { !$is->{$_} } split /\n/, $expected);
-}
-
-my $verify = q{SELECT * FROM contact_sync.verify('public.customers') UNION ALL
-	SELECT * FROM contact_sync.verify('"Branch"."Customers"')};
-my $unfinished = "SELECT count(*) FROM ($verify) AS v WHERE status IN ('fix', 'blocked')";
-my $drift = q{SELECT * FROM contact_sync.drift('public.customers') UNION ALL
-	SELECT * FROM contact_sync.drift('"Branch"."Customers"')};
-# Every row of every table, failures too
-my @all_tables = qw(contact_sync.failures public.contact_quarantine public.customers "Branch"."Customers");
-for my $schema (qw(public "Branch"))
-{
-	push @all_tables, map { "$schema.contact_$_" } qw(methods preferences history);
-}
-my $rows = join(' UNION ALL ', map { "SELECT '$_', t::text FROM $_ AS t" } @all_tables) . ' ORDER BY 1, 2';
-
 my $schema = dump_of('shop', '--schema-only');
 my $verified = $node->safe_psql('shop', $verify);
 my $all = $node->safe_psql('shop', $rows);
@@ -113,12 +50,7 @@ sub equal
 	same($node->safe_psql($database, $rows), $all, "$name: the same rows");
 	same($node->safe_psql($database, $verify), $verified, "$name: verify says the same");
 	is($node->safe_psql($database, $drift), '', "$name: nothing has drifted");
-	is( $node->safe_psql($database, q{
-			SET ROLE clerk;
-			UPDATE "Branch"."Customers" SET mobile = '0799' WHERE "Id" = 7;
-			RESET ROLE;
-			SELECT string_agg(phone_number, ' ' ORDER BY method_type) FROM "Branch".contact_methods WHERE customer_id = 7}),
-		'0799 0799 0807', "$name: an app's change is synchronised");
+	works($node, $database, $name);
 }
 
 my $backup = $node->backup_dir;
