@@ -74,12 +74,13 @@ fsync = off
 CONF
 }
 
-# as_worker COMMAND...: in an environment of its own, not the caller's, but for the settings of the property test.
+# as_worker COMMAND...: in an environment of its own, not the caller's, but for the settings of the random tests.
 as_worker() {
     "${worker[@]}" env -i HOME="$WORK" TMPDIR="$WORK" PATH="$PG_BIN:/usr/sbin:/usr/bin:/sbin:/bin" LC_ALL=C.UTF-8 \
         PGHOST="$WORK" PGUSER=postgres PGDATABASE=postgres PSQL_PAGER=cat TEMP_CONFIG="$WORK/server.conf" \
         ${CONTACT_SYNC_SEED:+CONTACT_SYNC_SEED="$CONTACT_SYNC_SEED"} \
-        ${CONTACT_SYNC_DATABASES:+CONTACT_SYNC_DATABASES="$CONTACT_SYNC_DATABASES"} "$@"
+        ${CONTACT_SYNC_DATABASES:+CONTACT_SYNC_DATABASES="$CONTACT_SYNC_DATABASES"} \
+        ${CONTACT_SYNC_STATEMENTS:+CONTACT_SYNC_STATEMENTS="$CONTACT_SYNC_STATEMENTS"} "$@"
 }
 
 # run_make TARGET...: in the copy of the sources; diagnostics on standard output as well.

@@ -8,9 +8,9 @@ WITH wanted AS (
 ), pair AS (
     SELECT w.customer_id IS NOT NULL AND m.customer_id IS NOT NULL AND w.number = m.phone_number AS same_number,
            m.id IS NULL OR m.created_at = w.created_at OR w.created_at > '2024-01-01' AS same_row,
-           (m.last_verified IS NOT NULL, m.verification_status, m.is_available, m.is_preferred)
-           = (left(m.phone_number, 1) <= '2', CASE WHEN left(m.phone_number, 1) <= '2' THEN 'verified' ELSE 'unknown' END,
-              true, m.method_type = 'whatsapp') AS same_state
+           (m.last_verified IS NOT NULL, m.verification_status = 'verified', m.is_available, m.is_preferred)
+           = (left(m.phone_number, 1) <= '2', left(m.phone_number, 1) <= '2', true, m.method_type = 'whatsapp')
+               AS same_state
     FROM wanted w FULL JOIN contact_methods m ON m.customer_id = w.customer_id AND m.method_type = w.method
 ), complaint(place, what, rows) AS (
     SELECT 1, 'numbers are not filled', count(*)
@@ -18,7 +18,8 @@ WITH wanted AS (
     UNION ALL
     SELECT 2, 'numbers are wrong or missing', count(*) FROM pair WHERE NOT same_number
     UNION ALL
-    SELECT 3, 'rows are replaced and what was known of them is lost', count(*) FROM pair WHERE same_number AND NOT same_row
+    SELECT 3, 'rows are replaced and what was known of them is lost', count(*)
+    FROM pair WHERE same_number AND NOT same_row
     UNION ALL
     SELECT 4, 'rows are not as the rules say', count(*) FROM pair WHERE same_number AND same_row AND NOT same_state
     UNION ALL

@@ -1,5 +1,5 @@
--- Runs the statement in the file :statement; prints its milliseconds, the XIDs of its subtransactions, its bytes of WAL.
--- Nobody else is on the server.  With :peak, a file, that is where its backend's peak of memory goes.
+-- Runs the statement in the file :statement; prints its milliseconds, the XIDs of its subtransactions, its bytes of
+-- WAL.  Nobody else is on the server.  With :peak, a file, that is where its backend's peak of memory goes.
 \if :{?peak}
 SELECT pg_backend_pid() AS backend \gset
 \setenv BACKEND :backend

@@ -13,8 +13,8 @@ INSERT INTO contender VALUES
     (1, 'none', 'none', 'customers without triggers; contact data is not written'),
     (2, 'floor', 'floor', 'no triggers; one statement that changes customers and updates the methods that it knows are '
                           'there; the least there is to do'),
-    (3, 'by_hand', 'by hand', 'no triggers; one statement, as a careful application would write it: it changes customers '
-                              'and updates their methods, or inserts those that are missing'),
+    (3, 'by_hand', 'by hand', 'no triggers; one statement, as a careful application would write it: it changes '
+                              'customers and updates their methods, or inserts those that are missing'),
     (4, 'legacy', 'legacy', 'the legacy PL/pgSQL triggers'),
     (5, 'seed', 'proposed fix', 'the legacy triggers with ON CONFLICT DO NOTHING in exception blocks'),
     (6, 'tuned_row', 'tuned, row', 'PL/pgSQL written with care, row-level: the same rules, the owner''s rights, an '
@@ -24,13 +24,15 @@ INSERT INTO contender VALUES
     (9, 'statement', 'contact_sync', 'after `attach()`: statement-level');
 
 CREATE TABLE workload (place integer, workload text, title text);
-INSERT INTO workload VALUES (1, 'untouched', 'numbers untouched'), (2, 'changed', 'phone changed'), (3, 'inserted', 'inserted');
+INSERT INTO workload VALUES
+    (1, 'untouched', 'numbers untouched'), (2, 'changed', 'phone changed'), (3, 'inserted', 'inserted');
 
 -- Ratios are to what the others took in the same round, a moment before or after.
 CREATE VIEW median AS
 SELECT r.kind, r.rows, r.workload, r.contender, r.round ~ 'growth' AS growing,
        percentile_cont(0.5) WITHIN GROUP (ORDER BY r.ms) AS ms,
-       percentile_cont(0.25) WITHIN GROUP (ORDER BY r.ms) AS low, percentile_cont(0.75) WITHIN GROUP (ORDER BY r.ms) AS high,
+       percentile_cont(0.25) WITHIN GROUP (ORDER BY r.ms) AS low,
+       percentile_cont(0.75) WITHIN GROUP (ORDER BY r.ms) AS high,
        percentile_cont(0.5) WITHIN GROUP (ORDER BY r.ms / none.ms) AS to_none,
        percentile_cont(0.5) WITHIN GROUP (ORDER BY r.ms / by_hand.ms) AS to_hand,
        max(r.subtransactions) AS subtransactions, max(r.memory) AS memory,
@@ -45,7 +47,8 @@ GROUP BY r.kind, r.rows, r.workload, r.contender, r.round ~ 'growth';
 
 -- The design's bounds.  Where numbers are untouched there is nothing to do by hand.
 CREATE TABLE bound (rows integer, workload text, base text, bound numeric);
-INSERT INTO bound VALUES (1, 'untouched', 'none', 1.08), (1, 'changed', 'by hand', 1.05), (1, 'inserted', 'by hand', 1.05),
+INSERT INTO bound VALUES
+    (1, 'untouched', 'none', 1.08), (1, 'changed', 'by hand', 1.05), (1, 'inserted', 'by hand', 1.05),
     (:rows, 'untouched', 'none', 1.08), (:rows, 'changed', 'by hand', 1.10), (:rows, 'inserted', 'by hand', 1.15);
 
 CREATE FUNCTION duration(ms double precision) RETURNS text LANGUAGE sql AS $$
@@ -75,16 +78,16 @@ What is compared:
 | --- | --- |$$, :'machine', substring(version() FROM '^PostgreSQL [^ ]+'), :'settings');
 SELECT line(title, what) FROM contender ORDER BY place;
 SELECT format($$
-Each does the same workload as the tables' owner, whom row-level security does not hold back: under it the legacy triggers
-could not do any (see [below](#under-row-level-security)). Insertions come with a phone alone, so that whatsapp is to be
-filled. After each measurement the contact data is compared with what it must be, by a query that is independent of all of
-them; "contact data" says what was wrong. No contender but contact_sync records failures, limits how long it waits for
-locks, or saves the other customers of a statement in which one customer's data cannot be written.
+Each does the same workload as the tables' owner, whom row-level security does not hold back: under it the legacy
+triggers could not do any (see [below](#under-row-level-security)). Insertions come with a phone alone, so that whatsapp
+is to be filled. After each measurement the contact data is compared with what it must be, by a query that is
+independent of all of them; "contact data" says what was wrong. No contender but contact_sync records failures, limits
+how long it waits for locks, or saves the other customers of a statement in which one customer's data cannot be written.
 
-One-row statements: %s rounds of %s prepared statements for each contender, in turn, among %s customers; the first %s of a
-session are not counted. Statements for %s: %s rounds, each on a fresh copy. Times are medians of the rounds, with
-quartiles; ratios are medians of the ratios to what `none` and `by hand` took in the same round. Subtransactions are those
-with an XID, per statement; WAL is in bytes per customer.
+One-row statements: %s rounds of %s prepared statements for each contender, in turn, among %s customers; the first %s of
+a session are not counted. Statements for %s: %s rounds, each on a fresh copy. Times are medians of the rounds, with
+quartiles; ratios are medians of the ratios to what `none` and `by hand` took in the same round. Subtransactions are
+those with an XID, per statement; WAL is in bytes per customer.
 
 ## In short
 
@@ -124,10 +127,11 @@ SELECT $$
 
 ## Growth
 
-The phone changed of every customer, on tables as attach creates them. Memory is the most that the backend had of its own,
-without shared buffers. A contender that took more than six seconds is not tried with ten times as many.
+The phone changed of every customer, on tables as attach creates them. Memory is the most that the backend had of its
+own, without shared buffers. A contender that took more than six seconds is not tried with ten times as many.
 $$;
-SELECT line(VARIADIC ARRAY['contender'] || array_agg(customers(rows) ORDER BY rows) || array_agg(customers(rows) || ', memory' ORDER BY rows))
+SELECT line(VARIADIC ARRAY['contender'] || array_agg(customers(rows) ORDER BY rows)
+            || array_agg(customers(rows) || ', memory' ORDER BY rows))
 FROM (SELECT DISTINCT rows FROM median WHERE growing) AS size;
 SELECT line(VARIADIC array_fill('---'::text, ARRAY[1 + 2 * count(DISTINCT rows)::integer])) FROM median WHERE growing;
 SELECT line(VARIADIC ARRAY[c.title] || array_agg(coalesce(duration(ms), '–') ORDER BY rows)
@@ -143,9 +147,10 @@ SELECT format($$
 
 ## Beside a long transaction
 
-Transactions a second of eight clients, each of which changes a customer's points and reads the customer: alone; and while
-one session holds an old snapshot and another has inserted %s in one transaction that it has not committed yet, and is idle.
-More than 64 subtransactions in a transaction are more than shared memory has room for, and each snapshot pays for it.
+Transactions a second of eight clients, each of which changes a customer's points and reads the customer: alone; and
+while one session holds an old snapshot and another has inserted %s in one transaction that it has not committed yet,
+and is idle. More than 64 subtransactions in a transaction are more than shared memory has room for, and each snapshot
+pays for it.
 
 | insertion by | alone | beside | of it |
 | --- | --- | --- | --- |$$, customers(:rows));
@@ -157,8 +162,8 @@ SELECT $$
 
 ## Under row-level security
 
-On the legacy system, an app's role, subject to the policies of the legacy tables, changes phone numbers. Those policies let
-it delete no contact method.
+On the legacy system, an app's role, subject to the policies of the legacy tables, changes phone numbers. Those
+policies let it delete no contact method.
 
 | contender | SQLSTATE | HTTP status | contact data |
 | --- | --- | --- | --- |$$;
@@ -175,13 +180,15 @@ SELECT m.kind AS plot, row_number() OVER (PARTITION BY m.kind, c.contender ORDER
 FROM bound b JOIN workload w USING (workload) JOIN median m USING (rows, workload) JOIN contender c USING (contender)
 WHERE NOT m.growing AND c.place > 3
 UNION ALL
-SELECT 'growth', rows, rows::text, place, title, 1000 * ms / rows FROM median JOIN contender USING (contender) WHERE growing
-UNION ALL
-SELECT 'memory', rows, rows::text, place, title, memory / 1024.0 FROM median JOIN contender USING (contender) WHERE growing
+SELECT measure.plot, rows, rows::text, place, title, measure.value
+FROM median JOIN contender USING (contender)
+     CROSS JOIN LATERAL (VALUES ('growth', 1000 * ms / rows), ('memory', memory / 1024.0)) AS measure(plot, value)
+WHERE growing
 UNION ALL
 SELECT 'overflow', contender.place, contender.title, kind.place, kind.title, kind.value
 FROM overflow JOIN contender USING (contender)
-     CROSS JOIN LATERAL (VALUES (1, 'alone', alone), (2, 'beside the transaction', beside)) AS kind(place, title, value);
+     CROSS JOIN LATERAL (VALUES (1, 'alone', alone), (2, 'beside the transaction', beside))
+                        AS kind(place, title, value);
 CREATE VIEW line_of_plot AS
 WITH x AS (SELECT DISTINCT plot, x, label FROM point), y AS (SELECT DISTINCT plot, place, title FROM point)
 SELECT plot, 0 AS x, 'x ' || string_agg(format('"%s"', title), ' ' ORDER BY place) AS line FROM y GROUP BY plot

@@ -1,6 +1,6 @@
 -- The tables of one kind with contact data for :customers customers, and no trigger on customers: what each contender
--- starts from.  kind is attach (contact tables as attach creates them) or legacy (those of the fixture).  Run as superuser
--- in a database that belongs to shop.
+-- starts from.  kind is attach (contact tables as attach creates them) or legacy (those of the fixture).  Run as
+-- superuser in a database that belongs to shop.
 SET SESSION AUTHORIZATION shop;
 \i :fixture
 CREATE EXTENSION contact_sync;
@@ -25,7 +25,7 @@ RESET SESSION AUTHORIZATION;
 -- All numbers are verified, all rows of a known age: so that it can be told which of them were kept.
 SET session_replication_role = replica;
 INSERT INTO customers (id, name, phone, whatsapp, email, city, created_at)
-SELECT md5(n::text)::uuid, 'Customer ' || n, 1e7::integer + n, 2e7::integer + n, n || '@example.com', 'Arusha', '2024-01-01'
+SELECT md5(n::text)::uuid, 'Customer ' || n, 10000000 + n, 20000000 + n, n || '@example.com', 'Arusha', '2024-01-01'
 FROM generate_series(1, :customers) AS n;
 INSERT INTO contact_preferences (customer_id, created_at) SELECT id, '2024-01-01' FROM customers;
 INSERT INTO contact_methods (customer_id, method_type, phone_number, is_preferred, last_verified, verification_status,

@@ -1,5 +1,6 @@
-# What the triggers cost, counted rather than timed: XIDs, WAL records and pages looked at do not depend on the machine's
-# mood.  Each is compared with what a careful application would do itself, in one statement and without triggers.
+# What the triggers cost, counted rather than timed: XIDs, WAL records and pages looked at do not depend on the
+# machine's mood.  They are compared with those of what a careful application would do itself, in one statement and
+# without triggers.
 use strict;
 use warnings;
 
@@ -72,8 +73,8 @@ sub cost
 
 sub text { my ($records) = @_; return join ', ', map { "$_ $records->{$_}" } sort keys %$records }
 
-# costs NAME, ROWS, STATEMENT, BY HAND, LEVEL => EXPECTED...: of each level how many subtransactions; in how many customers
-# more than by hand a tuple is locked, as each trigger BEFORE UPDATE does; and at most how many pages more are looked at.
+# costs NAME, ROWS, STATEMENT, BY HAND, LEVEL => EXPECTED...: of each level how many subtransactions; for each customer how
+# many tuples more than by hand are locked, as any BEFORE UPDATE trigger does, and at most how many pages more are read.
 sub costs
 {
 	my ($name, $rows, $statement, $by_hand, %expected) = @_;

@@ -1,5 +1,5 @@
--- The fix that was proposed for the legacy triggers: each checks that its table is there, inserts ON CONFLICT DO NOTHING,
--- and turns what fails into a warning.  The check is the cheapest there is.
+-- The fix that was proposed for the legacy triggers: each checks that its table is there, inserts ON CONFLICT DO
+-- NOTHING, and turns what fails into a warning.  The check is the cheapest there is.
 CREATE OR REPLACE FUNCTION initialize_contact_preferences() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF to_regclass('contact_preferences') IS NOT NULL THEN

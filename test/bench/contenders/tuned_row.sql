@@ -1,6 +1,6 @@
 -- PL/pgSQL, row-level, tuned by hand: the same rules as contact_sync's and the owner's rights; WHEN keeps it from being
--- called where no number changed; one exception block for all that a new customer needs.  It records no failure and waits
--- for locks as long as the session does.
+-- called where no number changed; one exception block for all that a new customer needs.  It records no failure and
+-- waits for locks as long as the session does.
 \ir tuned.sql
 
 CREATE FUNCTION tuned_insert() RETURNS trigger LANGUAGE plpgsql
@@ -12,7 +12,8 @@ BEGIN
     )
     INSERT INTO contact_methods AS m (customer_id, method_type, phone_number, is_preferred)
     SELECT NEW.id, w.method, w.number,
-           w.method = coalesce((SELECT preferred_method FROM contact_preferences WHERE customer_id = NEW.id), 'whatsapp')
+           w.method = coalesce((SELECT preferred_method FROM contact_preferences WHERE customer_id = NEW.id),
+                               'whatsapp')
     FROM (VALUES ('whatsapp', public.plain_number(NEW.whatsapp)), ('sms', public.plain_number(NEW.phone)),
                  ('phone_call', public.plain_number(NEW.phone))) AS w(method, number)
     WHERE w.number IS NOT NULL
@@ -51,7 +52,8 @@ BEGIN
     IF touched < cardinality(methods) THEN
         INSERT INTO contact_methods (customer_id, method_type, phone_number, is_preferred)
         SELECT NEW.id, method, number,
-               method = coalesce((SELECT preferred_method FROM contact_preferences WHERE customer_id = NEW.id), 'whatsapp')
+               method = coalesce((SELECT preferred_method FROM contact_preferences WHERE customer_id = NEW.id),
+                                 'whatsapp')
         FROM unnest(methods) AS method
         ON CONFLICT (customer_id, method_type) DO NOTHING;
     END IF;

@@ -1,6 +1,6 @@
 -- PL/pgSQL, statement-level with transition tables, tuned by hand: the same rules as contact_sync's and the owner's
--- rights; set-based statements; one exception block a statement, and none where no number changed.  It records no failure,
--- and one bad row costs all rows of the statement their contact data.
+-- rights; set-based statements; one exception block a statement, and none where no number changed.  It records no
+-- failure, and one bad row costs all rows of the statement their contact data.
 \ir tuned.sql
 
 CREATE FUNCTION tuned_insert() RETURNS trigger LANGUAGE plpgsql
@@ -11,7 +11,8 @@ BEGIN
     INSERT INTO contact_methods AS m (customer_id, method_type, phone_number, is_preferred)
     SELECT n.id, w.method, w.number, w.method = p.preferred_method
     FROM new_rows n
-         CROSS JOIN LATERAL (VALUES ('whatsapp', public.plain_number(n.whatsapp)), ('sms', public.plain_number(n.phone)),
+         CROSS JOIN LATERAL (VALUES ('whatsapp', public.plain_number(n.whatsapp)),
+                                    ('sms', public.plain_number(n.phone)),
                                     ('phone_call', public.plain_number(n.phone))) AS w(method, number)
          JOIN contact_preferences p ON p.customer_id = n.id
     WHERE w.number IS NOT NULL
