@@ -1,7 +1,8 @@
 # The plots of the data in the current folder.
-set terminal svg size 900,420 font "sans,12" background "white"
+set terminal svg size 900,450 noenhanced font "sans,12" background "white"
 set datafile missing "?"
-set key outside right top
+set key above
+set bmargin 5
 set grid ytics lc rgb "#dddddd"
 set border 3
 set tics nomirror
@@ -27,12 +28,12 @@ do for [kind in "attach legacy"] {
 }
 
 set ylabel "transactions a second"
-set xtics rotate by -25
 set output "benchmark-overflow.svg"
 plot "overflow.dat" using 2:xtic(1) lt 2 title columnheader(2), "" using 3 lt 9 title columnheader(3)
 
 set style data linespoints
 set xtics norotate
+set key outside right top
 set logscale x
 set xtics format "%.0f"
 set xlabel "customers changed by one statement"

@@ -167,7 +167,8 @@ policies let it delete no contact method.
 
 | contender | SQLSTATE | HTTP status | contact data |
 | --- | --- | --- | --- |$$;
-SELECT line(title, sqlstate, CASE sqlstate WHEN '00000' THEN '200' WHEN '23505' THEN '409' ELSE '?' END, verdict)
+SELECT line(title, sqlstate, CASE sqlstate WHEN '00000' THEN '200' WHEN '23505' THEN '409' ELSE '?' END,
+            CASE sqlstate WHEN '00000' THEN verdict ELSE 'no customer can be changed' END)
 FROM row_security JOIN contender USING (contender)
 WHERE contender NOT IN ('none', 'floor') ORDER BY place;
 \o
@@ -175,7 +176,7 @@ WHERE contender NOT IN ('none', 'floor') ORDER BY place;
 -- Plots: a line for each x, a column for each contender.
 CREATE VIEW point AS
 SELECT m.kind AS plot, row_number() OVER (PARTITION BY m.kind, c.contender ORDER BY b.rows, w.place) AS x,
-       format('%s,\n%s', customers(b.rows), w.title) AS label, c.place, c.title,
+       format('%s,\n%s', customers(b.rows), replace(w.title, ' ', '\n')) AS label, c.place, c.title,
        CASE b.base WHEN 'none' THEN m.to_none ELSE m.to_hand END AS value
 FROM bound b JOIN workload w USING (workload) JOIN median m USING (rows, workload) JOIN contender c USING (contender)
 WHERE NOT m.growing AND c.place > 3
@@ -185,7 +186,7 @@ FROM median JOIN contender USING (contender)
      CROSS JOIN LATERAL (VALUES ('growth', 1000 * ms / rows), ('memory', memory / 1024.0)) AS measure(plot, value)
 WHERE growing
 UNION ALL
-SELECT 'overflow', contender.place, contender.title, kind.place, kind.title, kind.value
+SELECT 'overflow', contender.place, replace(contender.title, ' ', '\n'), kind.place, kind.title, kind.value
 FROM overflow JOIN contender USING (contender)
      CROSS JOIN LATERAL (VALUES (1, 'alone', alone), (2, 'beside the transaction', beside))
                         AS kind(place, title, value);
