@@ -5,6 +5,7 @@
 #   make installcheck     the regression tests, on a running server
 #   make isolationcheck   the concurrency tests, on a running server
 #   make tapcheck         tests that start servers of their own
+#   make bench            what it costs, beside what else there is; writes doc/benchmark.md
 #   make lint             the sources, the scripts and what other compilers say of them
 
 EXTENSION = contact_sync
@@ -44,7 +45,11 @@ $(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.hpp) Makefile
 $(DATA_built): $(PARTS:%=extension/%.sql) Makefile
 	cat $(PARTS:%=extension/%.sql) > $@
 
-.PHONY: isolationcheck tapcheck lint
+# On a throw-away server of its own.
+bench:
+	test/bench/run
+
+.PHONY: isolationcheck tapcheck bench lint
 
 isolationcheck:
 	$(top_builddir)/src/test/isolation/pg_isolation_regress --bindir='$(bindir)' --inputdir=test/isolation \
@@ -56,7 +61,8 @@ tapcheck:
 
 # What the compilers and linters say; the first complaint fails.
 SHELL_SCRIPTS = .ci/run debian/tests/installcheck scripts/build-deb scripts/lib.sh scripts/quickstart \
-  scripts/systems.sh scripts/test scripts/test-deb scripts/test-matrix scripts/test-upgrade
+  scripts/systems.sh scripts/test scripts/test-deb scripts/test-matrix scripts/test-upgrade \
+  $(addprefix test/bench/,run peak_memory report)
 LINT_FLAGS = $(PG_CPPFLAGS) -D_GNU_SOURCE $(STANDARD)
 CLANG_FORMAT ?= clang-format
 CLANG_TIDY ?= clang-tidy

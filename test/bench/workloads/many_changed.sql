@@ -1,0 +1,1 @@
+UPDATE customers SET phone = '3' || substr(phone, 2);

@@ -1,0 +1,1 @@
+UPDATE customers SET points = points + 1;
