@@ -4,7 +4,7 @@
 CREATE FUNCTION @extschema@.attach(
     customers regclass DEFAULT pg_catalog.to_regclass('customers'),
     id_column name DEFAULT NULL, phone_column name DEFAULT NULL, whatsapp_column name DEFAULT NULL,
-    rls text DEFAULT 'inherit')
+    rls text DEFAULT 'inherit', level text DEFAULT NULL)
 RETURNS TABLE (check_name text, object text, fix text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off
 AS $$
@@ -30,7 +30,7 @@ BEGIN
                    FILTER (WHERE v.status = 'blocked'),
                array_agg(ARRAY[v.check_name, v.object, v.fix] ORDER BY v.number) FILTER (WHERE v.status = 'fix')
         INTO obstacles, fixes
-        FROM @extschema@.verify(customers, id_column, phone_column, whatsapp_column, rls)
+        FROM @extschema@.verify(customers, id_column, phone_column, whatsapp_column, rls, level)
              WITH ORDINALITY AS v(check_name, object, status, problem, fix, number);
 
         IF obstacles IS NOT NULL THEN
@@ -77,5 +77,5 @@ BEGIN
     NOTIFY pgrst, 'reload schema';
 END
 $$;
-COMMENT ON FUNCTION @extschema@.attach(regclass, name, name, name, text) IS
+COMMENT ON FUNCTION @extschema@.attach(regclass, name, name, name, text, text) IS
     'runs each fix that verify finds, in order, and returns it; where something is blocked, raises and changes nothing';

@@ -109,7 +109,7 @@ COMMENT ON FUNCTION @extschema@.holds_rows(oid) IS 'whether a table holds rows, 
 
 CREATE FUNCTION @extschema@.sync_triggers(customers oid)
 RETURNS TABLE (relation oid, trigger oid, name name, function name, ours boolean, clone boolean, state "char",
-               type smallint, plain boolean, arguments text[])
+               type smallint, old_table boolean, new_table boolean, plain boolean, arguments text[])
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     WITH RECURSIVE family(relation) AS (
@@ -118,7 +118,8 @@ AS $$
         SELECT i.inhrelid FROM pg_inherits i JOIN family ON i.inhparent = family.relation
     )
     SELECT t.tgrelid, t.oid, t.tgname, f.proname, @extschema@.is_ours(f.oid), t.tgparentid <> 0, t.tgenabled, t.tgtype,
-           t.tgqual IS NULL AND t.tgattr = '' AND t.tgconstraint = 0 AND t.tgoldtable IS NULL AND t.tgnewtable IS NULL,
+           t.tgoldtable IS NOT NULL, t.tgnewtable IS NOT NULL,
+           t.tgqual IS NULL AND t.tgattr = '' AND t.tgconstraint = 0,
            @extschema@.trigger_arguments(t.tgargs)
     FROM family
          JOIN pg_trigger t ON t.tgrelid = family.relation AND (NOT t.tgisinternal OR t.tgparentid <> 0)

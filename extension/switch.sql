@@ -111,7 +111,8 @@ AS $$
 DECLARE
     target record;
 BEGIN
-    -- The contact tables' triggers too: nothing is left then that needs the extension. Data, keys and policies stay.
+    -- The contact tables' triggers too, unless they serve other customers beside these: nothing is left then that needs
+    -- the extension. Data, keys and policies stay.
     FOR target IN
         SELECT s.table_name, s.trigger_name FROM @extschema@.switchable(customers) s WHERE s.ours AND NOT s.clone
         UNION ALL
@@ -119,6 +120,10 @@ BEGIN
         FROM @extschema@.contact_tables(@extschema@.describe(customers, NULL::name, NULL::name, NULL::name)) c
              JOIN pg_trigger t ON t.tgrelid = c.relation AND t.tgparentid = 0 AND NOT t.tgisinternal
         WHERE @extschema@.is_ours(t.tgfoid)
+          AND NOT EXISTS (SELECT FROM pg_class other JOIN pg_class mine ON mine.oid = customers::oid
+                          WHERE other.relnamespace = mine.relnamespace
+                            AND other.oid NOT IN (SELECT s.table_name::oid FROM @extschema@.switchable(customers) s)
+                            AND EXISTS (SELECT FROM @extschema@.sync_triggers(other.oid) o WHERE o.ours))
     LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', target.trigger_name, target.table_name);
         table_name := target.table_name;

@@ -1,19 +1,40 @@
 
 -- Checks of the triggers on customers: ours in place, legacy ones gone.
 
-CREATE FUNCTION @extschema@.expected_triggers()
-RETURNS TABLE (function name, name name, event text, type smallint)
+CREATE FUNCTION @extschema@.expected_triggers(level text)
+RETURNS TABLE (function name, name name, event text, type smallint, transitions text)
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    -- pg_trigger.tgtype: row 1, before 2, insert 4, update 16
-    VALUES ('sync_contact_numbers'::name, 'trigger_sync_contact_numbers'::name,
-            'BEFORE INSERT OR UPDATE', 23::smallint),
-           ('initialize_contact_preferences', 'trigger_initialize_contact_preferences', 'AFTER INSERT', 5),
-           ('update_contact_methods', 'trigger_update_contact_methods', 'AFTER INSERT OR UPDATE', 21)
+    -- pg_trigger.tgtype: row 1, before 2, insert 4, update 16. Transition tables are for triggers of one event.
+    SELECT e.function, e.name, e.event, e.type, e.transitions
+    FROM (VALUES
+        (NULL, 'sync_contact_numbers'::name, 'trigger_sync_contact_numbers'::name,
+         'BEFORE INSERT OR UPDATE', 23::smallint, NULL),
+        ('row', 'initialize_contact_preferences', 'trigger_initialize_contact_preferences', 'AFTER INSERT', 5, NULL),
+        ('row', 'update_contact_methods', 'trigger_update_contact_methods', 'AFTER INSERT OR UPDATE', 21, NULL),
+        ('statement', 'initialize_contact_preferences', 'trigger_initialize_contact_preferences',
+         'AFTER INSERT', 4, 'NEW TABLE AS new_customers'),
+        ('statement', 'update_contact_methods', 'trigger_update_contact_methods_insert',
+         'AFTER INSERT', 4, 'NEW TABLE AS new_customers'),
+        ('statement', 'update_contact_methods', 'trigger_update_contact_methods',
+         'AFTER UPDATE', 16, 'OLD TABLE AS old_customers NEW TABLE AS new_customers')
+    ) AS e(level, function, name, event, type, transitions)
+    WHERE e.level IS NULL OR e.level = expected_triggers.level
 $$;
-COMMENT ON FUNCTION @extschema@.expected_triggers() IS 'the triggers that a customers table is to have';
+COMMENT ON FUNCTION @extschema@.expected_triggers(text) IS
+    'the triggers that a customers table is to have, with the AFTER triggers at a level, row or statement';
 
-CREATE FUNCTION @extschema@.check_triggers(s @extschema@.shape)
+CREATE FUNCTION @extschema@.present_level(customers oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN bool_and(type & 1 = 1) THEN 'row' ELSE 'statement' END
+    FROM @extschema@.sync_triggers(customers)
+    WHERE ours AND plain AND NOT clone AND relation = customers AND function = 'update_contact_methods'
+$$;
+COMMENT ON FUNCTION @extschema@.present_level(oid) IS
+    'the level of our AFTER triggers on a table: row where there are such alone, else statement';
+
+CREATE FUNCTION @extschema@.check_triggers(s @extschema@.shape, level text)
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -22,40 +43,51 @@ AS $$
         UNION
         SELECT i.inhrelid FROM pg_inherits i JOIN family ON i.inhparent = family.relation
     ), target AS MATERIALIZED (
-        -- PostgreSQL clones a partitioned table's triggers to its partitions; inheritance children need their own.
         SELECT c.oid AS relation, format('%I.%I', n.nspname, c.relname) AS name, c.relnamespace AS schema,
-               c.oid = s.customers OR s.inherited AND c.relkind = 'r' AND c.relnamespace = s.schema AS wanted
+               c.oid = s.customers OR s.inherited AND c.relkind = 'r' AND c.relnamespace = s.schema AS wanted,
+               s.kind = 'p' AND c.relkind IN ('r', 'p') AS of_partitioned
         FROM family JOIN pg_class c ON c.oid = family.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+    ), wanted AS MATERIALIZED (
+        -- PostgreSQL clones a partitioned table's triggers FOR EACH ROW to its partitions. Those FOR EACH STATEMENT fire
+        -- for the table that a statement names, and for no other. Inheritance children need their own in any case.
+        SELECT target.relation, target.name AS table_name, e.*
+        FROM target CROSS JOIN @extschema@.expected_triggers(level) e
+        WHERE target.wanted OR target.of_partitioned AND e.transitions IS NOT NULL
     ), present AS MATERIALIZED (
-        SELECT t.*, target.name AS table_name, t.name = e.name AS usual_name,
-               target.wanted AND t.ours AND t.plain AND t.type = e.type
-                  AND (coalesce(t.arguments[1], 'id'), coalesce(t.arguments[2], 'phone'),
-                       coalesce(t.arguments[3], 'whatsapp'))
-                      = (s.id_column::text, s.phone_column::text, s.whatsapp_column::text) AS good
-        FROM @extschema@.sync_triggers(s.customers) t JOIN target USING (relation)
-             JOIN @extschema@.expected_triggers() e USING (function)
+        SELECT t.*, target.name AS table_name, e.name AS good_as
+        FROM @extschema@.sync_triggers(s.customers) t
+             JOIN target USING (relation)
+             LEFT JOIN wanted e
+                  ON (e.relation, e.function, e.type) = (t.relation, t.function, t.type)
+                     AND t.ours AND t.plain
+                     AND t.new_table = (e.transitions IS NOT NULL)
+                     AND t.old_table = (coalesce(e.transitions, '') LIKE 'OLD TABLE%')
+                     AND (coalesce(t.arguments[1], 'id'), coalesce(t.arguments[2], 'phone'),
+                          coalesce(t.arguments[3], 'whatsapp'))
+                         = (s.id_column::text, s.phone_column::text, s.whatsapp_column::text)
     ), kept AS MATERIALIZED (
-        SELECT DISTINCT ON (relation, function) relation, function, name, trigger, state
-        FROM present WHERE good AND NOT clone
-        ORDER BY relation, function, state IN ('O', 'A') DESC, usual_name DESC, name
+        SELECT DISTINCT ON (relation, good_as) relation, good_as, name, trigger, state
+        FROM present WHERE good_as IS NOT NULL AND NOT clone
+        ORDER BY relation, good_as, state IN ('O', 'A') DESC, name = good_as DESC, name
     ), dropped AS MATERIALIZED (
-        SELECT p.* FROM present p
+        -- Each goes as the new trigger of its name comes or, where there is none, its function's first.
+        SELECT p.*, (SELECT w.name FROM wanted w
+                     WHERE (w.relation, w.function) = (p.relation, p.function)
+                     ORDER BY w.name = p.name DESC, w.name LIMIT 1) AS goes_with
+        FROM present p
         WHERE NOT p.clone AND NOT EXISTS (SELECT FROM kept WHERE kept.trigger = p.trigger)
     ), expected AS MATERIALIZED (
-        SELECT target.relation, target.name AS table_name, e.function, e.name, e.event,
-               kept.name AS kept_name, kept.state,
+        SELECT wanted.*, kept.name AS kept_name, kept.state,
                (SELECT string_agg(format(E'DROP TRIGGER %I ON %s;\n', d.name, d.table_name), '' ORDER BY d.name)
                 FROM dropped d
-                WHERE d.ours AND (d.relation, d.function) = (target.relation, e.function)) AS drops,
+                WHERE d.ours AND (d.relation, d.goes_with) = (wanted.relation, wanted.name)) AS drops,
                (SELECT string_agg(DISTINCT format('%s on %s', quote_ident(t.tgname), t.tgrelid::regclass), ', ')
                 FROM pg_trigger t
-                WHERE t.tgname = e.name AND t.tgparentid = 0
-                  AND t.tgrelid IN (SELECT relation FROM family WHERE target.relation = s.customers AND s.kind = 'p'
-                                    UNION SELECT target.relation)
-                  AND NOT EXISTS (SELECT FROM present p WHERE p.trigger = t.oid)) AS name_taken
-        FROM target CROSS JOIN @extschema@.expected_triggers() e
-             LEFT JOIN kept ON (kept.relation, kept.function) = (target.relation, e.function)
-        WHERE target.wanted
+                WHERE t.tgname = wanted.name AND t.tgparentid = 0
+                  AND t.tgrelid IN (SELECT relation FROM family WHERE wanted.relation = s.customers AND s.kind = 'p'
+                                    UNION SELECT wanted.relation)
+                  AND NOT EXISTS (SELECT FROM dropped d WHERE d.trigger = t.oid)) AS name_taken
+        FROM wanted LEFT JOIN kept ON (kept.relation, kept.good_as) = (wanted.relation, wanted.name)
     ), finding AS (
         -- What a role may not execute it may not put on a table either.
         SELECT 1 AS step, ''::text AS table_name, f.proname AS name, 'execute' AS check_name,
@@ -70,6 +102,16 @@ AS $$
                               WHERE (c.check_name, c.status) = ('touch_trigger', 'fix')))
 
         UNION ALL
+        -- The trigger functions' own statements run with the rights of the owner of customers.
+        SELECT 1, '', n.nspname, 'usage', format('schema %I', n.nspname),
+               CASE WHEN pg_has_role(n.nspowner, 'USAGE') THEN 'fix' ELSE 'blocked' END,
+               format('the owner of %s may not use it: GRANT USAGE ON SCHEMA %I TO %s', s.name, n.nspname,
+                      s.owner::regrole),
+               format('GRANT USAGE ON SCHEMA %I TO %s;', n.nspname, s.owner::regrole)
+        FROM pg_namespace n
+        WHERE n.nspname = '@extschema@' AND NOT has_schema_privilege(s.owner, n.oid, 'USAGE')
+
+        UNION ALL
         SELECT 2, d.table_name, d.name, 'legacy_trigger', format('trigger %I on %s', d.name, d.table_name), 'fix',
                'a legacy trigger does what ours does, and its errors fail the customer''s statement',
                format('DROP TRIGGER %I ON %s;', d.name, d.table_name)
@@ -82,7 +124,7 @@ AS $$
         -- A partition's own, beside the clone of its parent's, would do everything twice.
         SELECT 3, d.table_name, d.name, 'trigger', format('trigger %I on %s', d.name, d.table_name), 'fix',
                'its parent''s trigger serves it', format('DROP TRIGGER %I ON %s;', d.name, d.table_name)
-        FROM dropped d JOIN target USING (relation) WHERE d.ours AND NOT target.wanted AND s.kind = 'p'
+        FROM dropped d WHERE d.ours AND d.goes_with IS NULL AND s.kind = 'p'
 
         UNION ALL
         SELECT 4, e.table_name, e.name, 'trigger',
@@ -101,8 +143,10 @@ AS $$
                concat(e.drops,
                       CASE WHEN e.kept_name IS NULL THEN
                                format(E'CREATE TRIGGER %I %s ON %s\n'
-                                      '    FOR EACH ROW EXECUTE FUNCTION @extschema@.%I(%s);',
-                                      e.name, e.event, e.table_name, e.function, s.arguments)
+                                      '    %sFOR EACH %s EXECUTE FUNCTION @extschema@.%I(%s);',
+                                      e.name, e.event, e.table_name, 'REFERENCING ' || e.transitions || E'\n    ',
+                                      CASE WHEN e.transitions IS NULL THEN 'ROW' ELSE 'STATEMENT' END,
+                                      e.function, s.arguments)
                            WHEN e.state NOT IN ('O', 'A') THEN
                                format('ALTER TABLE %s ENABLE TRIGGER %I;', e.table_name, e.kept_name) END)
         FROM expected e
@@ -123,7 +167,7 @@ AS $$
         FROM target WHERE s.inherited AND NOT target.wanted AND target.schema <> s.schema
     )
     SELECT check_name, object, status, problem, CASE WHEN status IN ('fix', 'advice') THEN rtrim(fix, E'\n') END
-    FROM finding ORDER BY step, table_name <> s.name, table_name, name = 'trigger_update_contact_methods',
+    FROM finding ORDER BY step, table_name <> s.name, table_name, name LIKE 'trigger\_update\_contact\_methods%',
                           name = 'trigger_initialize_contact_preferences', name
 $$;
-COMMENT ON FUNCTION @extschema@.check_triggers(@extschema@.shape) IS 'what verify says of the triggers on customers';
+COMMENT ON FUNCTION @extschema@.check_triggers(@extschema@.shape, text) IS 'what verify says of the triggers on customers';

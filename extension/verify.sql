@@ -4,7 +4,7 @@
 CREATE FUNCTION @extschema@.verify(
     customers regclass DEFAULT pg_catalog.to_regclass('customers'),
     id_column name DEFAULT NULL, phone_column name DEFAULT NULL, whatsapp_column name DEFAULT NULL,
-    rls text DEFAULT 'inherit')
+    rls text DEFAULT 'inherit', level text DEFAULT NULL)
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
     -- What is there is compared by its text, and with patterns that have backslashes.
@@ -17,6 +17,11 @@ BEGIN
         RAISE EXCEPTION 'invalid value for parameter rls: %', coalesce(quote_literal(rls), 'null')
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'It is ''inherit'' (contact tables follow the policies of customers) or ''keep''.';
+    END IF;
+    IF level NOT IN ('row', 'statement') THEN
+        RAISE EXCEPTION 'invalid value for parameter level: %', quote_literal(level)
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'The AFTER triggers are made FOR EACH ''statement'' or FOR EACH ''row''.';
     END IF;
     s := @extschema@.describe(customers, id_column, phone_column, whatsapp_column);
 
@@ -33,10 +38,11 @@ BEGIN
     RETURN QUERY SELECT * FROM @extschema@.check_tables(s);
     RETURN QUERY SELECT * FROM @extschema@.check_policies(s, rls);
     RETURN QUERY SELECT * FROM @extschema@.check_foreign_keys(s);
-    RETURN QUERY SELECT * FROM @extschema@.check_triggers(s);
+    RETURN QUERY SELECT * FROM @extschema@.check_triggers(
+        s, coalesce(level, @extschema@.present_level(s.customers)));
     RETURN QUERY SELECT * FROM @extschema@.check_advice(s, rls);
     RETURN QUERY SELECT * FROM @extschema@.check_failures(s);
 END
 $$;
-COMMENT ON FUNCTION @extschema@.verify(regclass, name, name, name, text) IS
+COMMENT ON FUNCTION @extschema@.verify(regclass, name, name, name, text, text) IS
     'checks a customers table and its contact tables: one row a check, with the SQL that mends what attach can mend';

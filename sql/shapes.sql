@@ -154,13 +154,15 @@ ALTER TABLE customers_4 DISABLE TRIGGER trigger_sync_contact_numbers;
 ALTER TABLE customers_2a ENABLE REPLICA TRIGGER trigger_update_contact_methods;
 SELECT check_name, problem, fix FROM contact_sync.verify('customers') WHERE status = 'fix';
 SELECT object FROM contact_sync.attach('customers');
--- Contact rows keep the customers they are of: a partition goes when these are gone. Then it is a table like any other.
+-- Contact rows keep the customers they are of: a partition goes when these are gone. Its own triggers go with it, until
+-- they are detached; then it is a table like any other.
 \set VERBOSITY sqlstate
 ALTER TABLE customers DETACH PARTITION customers_4;
 \set VERBOSITY default
 DELETE FROM contact_methods WHERE customer_id > 40;
 DELETE FROM contact_preferences WHERE customer_id > 40;
 ALTER TABLE customers DETACH PARTITION customers_4;
+SELECT * FROM contact_sync.detach('customers_4');
 UPDATE customers_4 SET phone = 'detached';
 SELECT count(*) FROM contact_methods WHERE customer_id = 41;
 SELECT check_name, status, problem FROM contact_sync.verify('customers') WHERE status <> 'ok';
