@@ -84,8 +84,9 @@ AS $$
                (SELECT string_agg(DISTINCT format('%s on %s', quote_ident(t.tgname), t.tgrelid::regclass), ', ')
                 FROM pg_trigger t
                 WHERE t.tgname = wanted.name AND t.tgparentid = 0
-                  AND t.tgrelid IN (SELECT relation FROM family WHERE wanted.relation = s.customers AND s.kind = 'p'
-                                    UNION SELECT wanted.relation)
+                  AND (t.tgrelid = wanted.relation
+                       OR s.kind = 'p' AND wanted.transitions IS NULL     -- PostgreSQL clones it
+                          AND t.tgrelid IN (SELECT relation FROM family))
                   AND NOT EXISTS (SELECT FROM dropped d WHERE d.trigger = t.oid)) AS name_taken
         FROM wanted LEFT JOIN kept ON (kept.relation, kept.good_as) = (wanted.relation, wanted.name)
     ), finding AS (
@@ -109,7 +110,7 @@ AS $$
                       s.owner::regrole),
                format('GRANT USAGE ON SCHEMA %I TO %s;', n.nspname, s.owner::regrole)
         FROM pg_namespace n
-        WHERE n.nspname = '@extschema@' AND NOT has_schema_privilege(s.owner, n.oid, 'USAGE')
+        WHERE (n.nspname = '@extschema@' OR n.oid = s.schema) AND NOT has_schema_privilege(s.owner, n.oid, 'USAGE')
 
         UNION ALL
         SELECT 2, d.table_name, d.name, 'legacy_trigger', format('trigger %I on %s', d.name, d.table_name), 'fix',

@@ -141,6 +141,16 @@ ALTER TABLE customers OWNER TO regress_contact_owner;
 SELECT count(*) FROM contact_sync.attach('customers');
 SELECT * FROM made('customers') WHERE made NOT LIKE ' %';
 SELECT count(*) FROM contact_sync.attach('customers');
+-- The owner's rights reach the extension's schema, even where PUBLIC's do not.
+REVOKE USAGE ON SCHEMA contact_sync FROM PUBLIC;
+INSERT INTO customers VALUES (1, '0700', '0800');
+SELECT problem, fix FROM contact_sync.verify('customers') WHERE status = 'fix';
+SELECT fix FROM contact_sync.attach('customers');
+UPDATE customers SET phone = '0701', whatsapp = '0801';
+SELECT method_type, phone_number FROM contact_methods ORDER BY 1;
+DELETE FROM contact_sync.failures;
+REVOKE USAGE ON SCHEMA contact_sync FROM regress_contact_owner;
+GRANT USAGE ON SCHEMA contact_sync TO PUBLIC;
 DROP TABLE customers, contact_methods, contact_preferences, contact_history;
 -- The owner needs EXECUTE on the trigger functions, and a schema to create tables in.
 CREATE TABLE customers (id bigint PRIMARY KEY, phone text, whatsapp text);

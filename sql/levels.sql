@@ -81,6 +81,10 @@ UPDATE higher SET phone = phone || 'x';
 UPDATE customers SET whatsapp = whatsapp || 'y';
 SELECT customer_id, string_agg(method_type || ' ' || phone_number, ', ' ORDER BY method_type) FROM contact_methods
     GROUP BY 1 ORDER BY 1;
+-- The parent's own missing
+DROP TRIGGER trigger_update_contact_methods ON customers;
+SELECT * FROM wrong();
+SELECT object FROM contact_sync.attach('customers');
 SELECT count(*) FROM contact_sync.attach('customers', level => 'row');
 SELECT "table", trigger FROM ours WHERE level <> 'row';
 SELECT * FROM wrong();
