@@ -441,6 +441,8 @@ DECLARE
     part record;
     outcome record;
 BEGIN
+    -- What would be checked at COMMIT is checked where an error is caught, and with the rights of the owner.
+    SET CONSTRAINTS ALL IMMEDIATE;
     written := 0;
     BEGIN
         SELECT r.locked INTO locked
