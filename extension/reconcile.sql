@@ -676,7 +676,9 @@ DO $$
 DECLARE
     speaker regproc;
 BEGIN
-    FOREACH speaker IN ARRAY '{@extschema@.drift, @extschema@.run_as_owner, @extschema@.look_up_as_owner}'::regproc[] LOOP
+    FOREACH speaker IN ARRAY
+        '{@extschema@.drift, @extschema@.run_as_owner, @extschema@.look_up_as_owner}'::regproc[]
+    LOOP
         EXECUTE format('ALTER FUNCTION %s SET datestyle = ISO SET intervalstyle = postgres SET timezone = UTC '
                        'SET extra_float_digits = 1 SET bytea_output = hex', speaker);
     END LOOP;
