@@ -441,6 +441,8 @@ DECLARE
     part record;
     outcome record;
 BEGIN
+    -- What would be checked at COMMIT is checked where an error is caught, and with the rights of the owner.
+    SET CONSTRAINTS ALL IMMEDIATE;
     written := 0;
     BEGIN
         SELECT r.locked INTO locked
@@ -674,7 +676,9 @@ DO $$
 DECLARE
     speaker regproc;
 BEGIN
-    FOREACH speaker IN ARRAY '{@extschema@.drift, @extschema@.run_as_owner, @extschema@.look_up_as_owner}'::regproc[] LOOP
+    FOREACH speaker IN ARRAY
+        '{@extschema@.drift, @extschema@.run_as_owner, @extschema@.look_up_as_owner}'::regproc[]
+    LOOP
         EXECUTE format('ALTER FUNCTION %s SET datestyle = ISO SET intervalstyle = postgres SET timezone = UTC '
                        'SET extra_float_digits = 1 SET bytea_output = hex', speaker);
     END LOOP;

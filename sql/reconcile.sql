@@ -129,6 +129,16 @@ CALL contact_sync.reconcile('customers');
 SELECT * FROM drift;
 :caught
 
+-- Nor do errors wait until COMMIT, where nothing would catch them.
+CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON contact_methods DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION refuse(3);
+DELETE FROM contact_methods WHERE customer_id IN (3, 4);
+CALL contact_sync.reconcile('customers');
+SELECT customer, kind, method FROM drift;
+DROP TRIGGER refuse ON contact_methods;
+CALL contact_sync.reconcile('customers');
+:caught
+
 -- A failure of sync_contact_numbers is past where both numbers are there, or neither is, or the customer is gone.
 INSERT INTO contact_sync.failures
     SELECT 'regress_reconcile.customers', customer, 'sync_contact_numbers', now(), now(), 1, '22001', 'too long'
@@ -383,6 +393,22 @@ SET search_path = public;
 CALL contact_sync.reconcile('regress_reconcile_owned.customers', 1);
 SELECT DISTINCT what, as_whom, path FROM regress_reconcile_owned.ran ORDER BY what;
 SELECT current_user = session_user AS itself, current_setting('search_path') AS path;
+-- Nor can it put anything off until those rights are back.
+SET SESSION AUTHORIZATION regress_contact_owner;
+CREATE CONSTRAINT TRIGGER late AFTER INSERT ON regress_reconcile_owned.contact_methods
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION regress_reconcile_owned.run();
+RESET SESSION AUTHORIZATION;
+DELETE FROM regress_reconcile_owned.contact_methods;
+TRUNCATE regress_reconcile_owned.ran;
+CALL contact_sync.reconcile('regress_reconcile_owned.customers', 1);
+SELECT what, as_whom, count(*) FROM regress_reconcile_owned.ran WHERE what LIKE 'trigger%' GROUP BY 1, 2 ORDER BY 1;
+CREATE OR REPLACE FUNCTION regress_reconcile_owned.run() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    SET CONSTRAINTS ALL DEFERRED;
+    RETURN NEW;
+END $$;
+DELETE FROM regress_reconcile_owned.contact_methods;
+CALL contact_sync.reconcile('regress_reconcile_owned.customers', 1);
 -- The way it does so is for those alone who have the owner's rights.
 SELECT * FROM contact_sync.run_as_owner('regress_reconcile_owned.customers',
     'SELECT current_user, max(id) FROM customers WHERE id::text = ANY ($1)', '{1,2,5}') AS row(who name, id int);

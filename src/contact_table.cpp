@@ -23,9 +23,8 @@ const char *foreign_trigger(Relation table, Oid owner, List *&referrers)
 	{
 		const Trigger &trigger = triggers->triggers[i];
 		if (trigger.tgenabled != TRIGGER_DISABLED && runs_foreign_code(trigger, owner, referrers))
-			return trigger.tgisinternal
-					   ? psprintf("foreign key \"%s\" to", get_constraint_name(trigger.tgconstraint))
-					   : psprintf("trigger \"%s\" of", trigger.tgname);
+			return trigger.tgisinternal ? psprintf("foreign key \"%s\" to", get_constraint_name(trigger.tgconstraint))
+										: psprintf("trigger \"%s\" of", trigger.tgname);
 	}
 	return nullptr;
 }
@@ -38,7 +37,8 @@ const char *problem_of_rights(Relation table, Oid owner, List *&referrers)
 	if (table->rd_rel->relowner != owner)
 		return psprintf("table \"%s\" does not belong to the owner of the customers", name);
 	if (const char *trigger = foreign_trigger(table, owner, referrers))
-		return psprintf("%s table \"%s\" could run code of a role without the rights of the table's owner", trigger, name);
+		return psprintf("%s table \"%s\" could run code of a role without the rights of the table's owner", trigger,
+						name);
 	return nullptr;
 }
 

@@ -75,12 +75,13 @@ const char *search_path_of(Oid schema)
 	return psprintf("pg_catalog, %s, pg_temp", quote_identifier(get_namespace_name(schema)));
 }
 
-void take_on(const Rights &rights)
+void take_on(const Rights &rights, int security_context)
 {
 	Oid user;
-	int security_context;
-	GetUserIdAndSecContext(&user, &security_context);
-	SetUserIdAndSecContext(rights.user, security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	int present;
+	GetUserIdAndSecContext(&user, &present);
+	SetUserIdAndSecContext(rights.user,
+						   present | security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
 	// As fmgr_security_definer() does it: an override of the path would be stronger than the SET clauses of the
 	// functions that users' triggers call.
 	set_option("search_path", rights.search_path);

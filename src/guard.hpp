@@ -18,8 +18,9 @@ struct Rights
 const char *search_path_of(Oid schema);
 
 /// Takes on these rights and this search_path. To be called after NewGUCNestLevel(), and to be undone by AtEOXact_GUC()
-/// and SetUserIdAndSecContext(); an abort of the (sub)transaction undoes it by itself.
-void take_on(const Rights &rights);
+/// and SetUserIdAndSecContext(); an abort of the (sub)transaction undoes it by itself. `security_context` is added to
+/// what there is, and to what these rights are always taken on with.
+void take_on(const Rights &rights, int security_context = 0);
 
 /// Runs `body` with `argument` in an internal subtransaction, as PL/pgSQL's exception block does (pl_exec.c,
 /// exec_stmt_block): a bare PG_TRY that swallowed the ERROR would leave locks, buffers and snapshots behind.

@@ -25,7 +25,9 @@ Datum run_as_owner(Oid table, const char *statement, Datum arguments, bool *is_n
 	int security_context;
 	GetUserIdAndSecContext(&user, &security_context);
 	const int guc_level = NewGUCNestLevel();
-	take_on(rights);
+	// Of another role nothing may be left for later, such as a deferred trigger, that would run with the caller's
+	// rights.
+	take_on(rights, rights.user == user ? 0 : SECURITY_RESTRICTED_OPERATION);
 	SPI_connect();
 
 	Oid type = TEXTARRAYOID;
