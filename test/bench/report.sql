@@ -85,9 +85,10 @@ independent of all of them; "contact data" says what was wrong. No contender but
 how long it waits for locks, or saves the other customers of a statement in which one customer's data cannot be written.
 
 One-row statements: %s rounds of %s prepared statements for each contender, in turn, among %s customers; the first %s of
-a session are not counted. Statements for %s: %s rounds, each on a fresh copy. Times are medians of the rounds, with
-quartiles; ratios are medians of the ratios to what `none` and `by hand` took in the same round. Subtransactions are
-those with an XID, per statement; WAL is in bytes per customer.
+a session are not counted, and of the others a round takes the mean of the middle half. Statements for %s: %s rounds,
+each on a fresh copy. Times are medians of the rounds, with quartiles; ratios are medians of the ratios to what `none`
+and `by hand` took in the same round. Subtransactions are those with an XID, per statement; WAL is in bytes per
+customer.
 
 ## In short
 
