@@ -45,7 +45,7 @@ FROM result r
 WHERE none.contender = 'none'
 GROUP BY r.kind, r.rows, r.workload, r.contender, r.round ~ 'growth';
 
--- The design's bounds.  Where numbers are untouched there is nothing to do by hand.
+-- What we set out for.  Where numbers are untouched there is nothing to do by hand.
 CREATE TABLE bound (rows integer, workload text, base text, bound numeric);
 INSERT INTO bound VALUES
     (1, 'untouched', 'none', 1.08), (1, 'changed', 'by hand', 1.05), (1, 'inserted', 'by hand', 1.05),
@@ -85,25 +85,16 @@ independent of all of them; "contact data" says what was wrong. No contender but
 how long it waits for locks, or saves the other customers of a statement in which one customer's data cannot be written.
 
 One-row statements: %s rounds of %s prepared statements for each contender, in turn, among %s customers; the first %s of
-a session are not counted. Statements for %s: %s rounds, each on a fresh copy. Times are medians of the rounds, with
-quartiles; ratios are medians of the ratios to what `none` and `by hand` took in the same round. Subtransactions are
-those with an XID, per statement; WAL is in bytes per customer.
+a session are not counted, and of the others a round takes the mean of the middle half. Statements for %s: %s rounds,
+each on a fresh copy. Times are medians of the rounds, with quartiles; ratios are medians of the ratios to what `none`
+and `by hand` took in the same round. Subtransactions are those with an XID, per statement; WAL is in bytes per
+customer.
 
 ## In short
 
 Tables as attach creates them. "At most" is what we set out for.
 $$, :rounds, :transactions, ltrim(to_char(:few_customers, '9,999,999')), :warm_up, customers(:rows), :long_rounds);
-SELECT line('workload', 'ratio to', 'at most', 'contact_sync', 'contact_sync, row', 'tuned, statement', 'tuned, row',
-            'proposed fix', 'legacy');
-SELECT line(VARIADIC array_fill('---'::text, ARRAY[9]));
-SELECT line(VARIADIC ARRAY[format('%s, %s', customers(b.rows), w.title), b.base, ratio(b.bound)]
-            || array_agg(ratio(CASE b.base WHEN 'none' THEN m.to_none ELSE m.to_hand END) ORDER BY c.place DESC))
-FROM bound b JOIN workload w USING (workload) CROSS JOIN contender c
-     LEFT JOIN median m ON (m.kind, m.rows, m.workload, m.contender) = ('attach', b.rows, b.workload, c.contender)
-                           AND NOT m.growing
-WHERE c.place > 3
-GROUP BY b.rows, w.place, w.title, b.base, b.bound
-ORDER BY b.rows, w.place;
+\i :bench/short.sql
 SELECT $$
 ![Ratios on tables as attach creates them](benchmark-attach.svg)$$;
 
@@ -171,6 +162,17 @@ SELECT line(title, sqlstate, CASE sqlstate WHEN '00000' THEN '200' WHEN '23505' 
             CASE sqlstate WHEN '00000' THEN verdict ELSE 'no customer can be changed' END)
 FROM row_security JOIN contender USING (contender)
 WHERE contender NOT IN ('none', 'floor') ORDER BY place;
+\o
+
+-- For the README
+\o short.md
+SELECT format($$
+Times as a multiple of what it takes without triggers (numbers untouched), or of one statement in which an application
+writes the contact data itself; medians of interleaved rounds.
+Measured with %s on %s, without fsync.
+$$, substring(version() FROM '^PostgreSQL [^ ]+'), :'machine');
+\i :bench/short.sql
+SELECT '';
 \o
 
 -- Plots: a line for each x, a column for each contender.
