@@ -10,6 +10,7 @@
 #include <exception>
 #include <new>
 
+#include "fault.hpp"
 #include "postgres.hpp"
 
 namespace contact_sync

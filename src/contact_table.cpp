@@ -1,5 +1,6 @@
 #include "contact_table.hpp"
 
+#include "fault.hpp"
 #include "foreign_code.hpp"
 
 extern "C"
@@ -23,9 +24,8 @@ const char *foreign_trigger(Relation table, Oid owner, List *&referrers)
 	{
 		const Trigger &trigger = triggers->triggers[i];
 		if (trigger.tgenabled != TRIGGER_DISABLED && runs_foreign_code(trigger, owner, referrers))
-			return trigger.tgisinternal
-					   ? psprintf("foreign key \"%s\" to", get_constraint_name(trigger.tgconstraint))
-					   : psprintf("trigger \"%s\" of", trigger.tgname);
+			return trigger.tgisinternal ? psprintf("foreign key \"%s\" to", get_constraint_name(trigger.tgconstraint))
+										: psprintf("trigger \"%s\" of", trigger.tgname);
 	}
 	return nullptr;
 }
@@ -38,7 +38,8 @@ const char *problem_of_rights(Relation table, Oid owner, List *&referrers)
 	if (table->rd_rel->relowner != owner)
 		return psprintf("table \"%s\" does not belong to the owner of the customers", name);
 	if (const char *trigger = foreign_trigger(table, owner, referrers))
-		return psprintf("%s table \"%s\" could run code of a role without the rights of the table's owner", trigger, name);
+		return psprintf("%s table \"%s\" could run code of a role without the rights of the table's owner", trigger,
+						name);
 	return nullptr;
 }
 
@@ -62,6 +63,7 @@ ContactTable contact_table(Binding &binding, const char *name, LOCKMODE lock,
 		return found;
 	}
 
+	fault("table");
 	rest_on(binding, found.oid);
 	found.name = quote_qualified_identifier(get_namespace_name(binding.schema), name);
 	const char relkind = relation->rd_rel->relkind;
