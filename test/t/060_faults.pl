@@ -20,7 +20,10 @@ my $installed = PostgreSQL::Test::Utils::tempdir;
 	system_or_bail(@make, $_) for qw(clean all install);
 }
 
-my ($libdir) = run_command([ 'pg_config', '--pkglibdir' ]);
+my ($version, $libdir, $sharedir) = map { (run_command([ 'pg_config', "--$_" ]))[0] } qw(version pkglibdir sharedir);
+my $paths = "extension_destdir = '$installed'";    # which Debian adds
+$paths = "extension_control_path = '$installed$sharedir:\$system'\ndynamic_library_path = '$installed$libdir:\$libdir'"
+  if $version =~ /(\d+)/ && $1 >= 18;
 my $with_faults = slurp_file("$installed$libdir/contact_sync.so");
 my $shipped = slurp_file('contact_sync.so');
 like($with_faults, qr/contact_sync_test\.fault/, 'the module built for it knows the setting for faults');
@@ -43,7 +46,7 @@ my %recorded_as = (
 
 my $node = PostgreSQL::Test::Cluster->new('faults');
 $node->init;
-$node->append_conf('postgresql.conf', "extension_destdir = '$installed'");
+$node->append_conf('postgresql.conf', $paths);
 $node->start;
 $node->safe_psql('postgres', q{
 	SET client_min_messages = error;
