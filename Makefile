@@ -30,6 +30,11 @@ EXTRA_CLEAN = output_iso tmp_check
 WARNINGS = -Wall -Wextra
 STANDARD = -std=c++17 -fvisibility=hidden -fvisibility-inlines-hidden
 PG_CPPFLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server) -DCONTACT_SYNC_VERSION='"$(EXTVERSION)"'
+# Faults at the borders between C++ and PostgreSQL, for test/t/060_faults.pl alone.
+ifdef FAULTS
+SOURCES += test/fault.cpp
+PG_CPPFLAGS += -DCONTACT_SYNC_FAULTS -Isrc
+endif
 PG_CXXFLAGS = $(STANDARD) $(WARNINGS)
 # PGXS links modules with the C compiler.
 SHLIB_LINK = -lstdc++

@@ -42,6 +42,7 @@ template <typename Rule>
 void serve(const TriggerData &trigger, const Work &work, Changes &changes, int64 limit, bool are_new,
 		   Failures &failures)
 {
+	fault("serve");
 	Binding &binding = ready<Rule>(trigger);
 	Rule &rule = binding.state<Rule>();
 	if (!rule.target.is_usable())
@@ -67,6 +68,7 @@ void serve(const TriggerData &trigger, const Work &work, Changes &changes, int64
 			}
 		limit -= size;
 		rule.carry_out(binding, tasks, are_new);
+		fault("served");
 		MemoryContextReset(memory);
 	}
 	MemoryContextSwitchTo(caller);

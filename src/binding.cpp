@@ -1,5 +1,6 @@
 #include "binding.hpp"
 
+#include "fault.hpp"
 #include "guard.hpp"
 
 extern "C"
@@ -105,6 +106,7 @@ Binding *bind(const TriggerData &trigger)
 		AllocSetContextCreate(CurrentMemoryContext, "contact_sync binding", ALLOCSET_SMALL_SIZES);
 	const MemoryContext caller = MemoryContextSwitchTo(context);
 
+	fault("bind");
 	auto *binding = static_cast<Binding *>(palloc0(sizeof(Binding)));
 	const Oid topmost = topmost_parent(relation);
 	binding->context = context;

@@ -10,6 +10,7 @@
 #include <exception>
 #include <new>
 
+#include "fault.hpp"
 #include "postgres.hpp"
 
 namespace contact_sync
@@ -25,6 +26,8 @@ template <typename Body> auto as_error(const Body &body) -> decltype(body())
 	static_assert(std::is_trivially_destructible_v<Body>, "an ERROR in the body would jump over a destructor");
 	static_assert(std::is_trivially_destructible_v<decltype(body())> || std::is_void_v<decltype(body())>);
 
+	ErrorContextCallback *const context = error_context_stack;
+	sigjmp_buf *const handler = PG_exception_stack;
 	bool out_of_memory = false;
 	char what[256] = "unknown C++ exception";
 
@@ -44,6 +47,9 @@ template <typename Body> auto as_error(const Body &body) -> decltype(body())
 	{
 		// Foreign types have nothing to say.
 	}
+	// What frames in between had put there is gone with them.
+	error_context_stack = context;
+	PG_exception_stack = handler;
 	raise_exception(out_of_memory, what);
 }
 

@@ -1,5 +1,6 @@
 #include "contact_table.hpp"
 
+#include "fault.hpp"
 #include "foreign_code.hpp"
 
 extern "C"
@@ -62,6 +63,7 @@ ContactTable contact_table(Binding &binding, const char *name, LOCKMODE lock,
 		return found;
 	}
 
+	fault("table");
 	rest_on(binding, found.oid);
 	found.name = quote_qualified_identifier(get_namespace_name(binding.schema), name);
 	const char relkind = relation->rd_rel->relkind;

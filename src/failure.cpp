@@ -163,6 +163,7 @@ void Failures::insert(const char **customers) const
 	};
 
 	SPI_connect();
+	fault("record");
 	SPI_execute_with_args(sql, lengthof(types), types, values, nullptr, false, 0);
 	SPI_finish();
 }
@@ -172,6 +173,7 @@ void Failures::tell(const Failure &failure, const char *customer, bool recorded)
 	say(
 		[this, &failure, customer, recorded]
 		{
+			fault("tell");
 			ereport(WARNING, errcode(failure.sqlstate),
 					errmsg("%s() failed for customer %s of table \"%s\": %s", work_.function, customer,
 						   work_.binding.customers, failure.message),

@@ -1,6 +1,7 @@
 #include "filling.hpp"
 
 #include "compat.hpp"
+#include "fault.hpp"
 
 extern "C"
 {
@@ -248,9 +249,11 @@ HeapTuple fill(const Filling &filling, Relation table, HeapTuple row, const Colu
 		return with_value(table, row, target.number, value, false);
 
 	EState *executor = CreateExecutorState();
+	fault("fill");
 	const Datum fitting = filling.is_copy ? value : cast(target, source, value, executor);
 	HeapTuple filled = with_value(table, row, target.number, fitting, false);
 	check(filling, target, table, filled, executor);
+	fault("filled");
 	FreeExecutorState(executor);
 	return filled;
 }

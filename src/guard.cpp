@@ -98,7 +98,13 @@ ErrorData *attempt(const Rights *rights, void (*body)(const void *argument), con
 	PG_TRY();
 	{
 		const Surroundings before = Surroundings::change(rights);
-		as_error([body, argument] { body(argument); });
+		as_error(
+			[body, argument]
+			{
+				fault("attempt");
+				body(argument);
+				fault("attempted");
+			});
 		before.restore();
 		ReleaseCurrentSubTransaction();
 	}

@@ -20,7 +20,12 @@ template <typename Function> Datum enter(FunctionCallInfo fcinfo, const Function
 
 	if (!contact_sync::settings::enabled)
 		return contact_sync::unchanged_row(trigger);
-	return contact_sync::as_error([&trigger, &function] { return function(trigger); });
+	return contact_sync::as_error(
+		[&trigger, &function]
+		{
+			contact_sync::fault("enter");
+			return function(trigger);
+		});
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 #include "statement.hpp"
 
 #include "compat.hpp"
+#include "fault.hpp"
 #include "foreign_code.hpp"
 
 extern "C"
@@ -129,6 +130,7 @@ SPIPlanPtr prepare(Binding &binding, const char *sql, bool many)
 	Oid types[] = {key, flag, flag};
 
 	SPI_connect();
+	fault("prepare");
 	const SPIPlanPtr plan = SPI_prepare_cursor(sql, lengthof(types), types, CURSOR_OPT_GENERIC_PLAN);
 	if (plan == nullptr)
 		ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR),
@@ -141,6 +143,7 @@ SPIPlanPtr prepare(Binding &binding, const char *sql, bool many)
 	PG_TRY();
 	{
 		PlannerChoices::set({false, false, false});
+		fault("plan");
 		if (CachedPlan *cached = SPI_plan_get_cached_plan(plan))
 			ReleaseCachedPlan(cached, CurrentResourceOwner);
 		PlannerChoices::set(choices);
@@ -174,8 +177,10 @@ uint64 execute(Binding &binding, SPIPlanPtr plan, const Batch &batch, bool many)
 									   GetActiveSnapshot(), InvalidSnapshot, None_Receiver, parameters, nullptr, 0);
 	ExecutorStart(query, 0);
 	lend_checks(binding, query->estate);
+	fault("execute");
 	run(query);
 	ExecutorFinish(query);
+	fault("executed");
 	const uint64 touched = query->estate->es_processed;
 	ExecutorEnd(query);
 	FreeQueryDesc(query);

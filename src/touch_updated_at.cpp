@@ -67,6 +67,7 @@ Datum touch_updated_at(const TriggerData &trigger)
 		return unchanged_row(trigger);
 	}
 
+	fault("touch");
 	int number = touched.number;
 	bool null = false;
 	return PointerGetDatum(heap_modify_tuple_by_cols(trigger.tg_newtuple, columns, 1, &number, &time, &null));
