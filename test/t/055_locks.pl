@@ -2,8 +2,8 @@
 # statement on customers becomes the victim of a deadlock through contact rows, and each session's own lock_timeout and
 # deadlock_timeout are always what they were.
 #
-# What sessions do to each other without contact sync is not at stake: they lock customers in the order of their ids, and
-# no contact row after a customer by hand.
+# What sessions do to each other without contact sync is not at stake: they lock customers in the order of their ids, a
+# customer's contact rows in that of the methods, and no contact row after a customer by hand.
 use strict;
 use warnings;
 
@@ -45,6 +45,7 @@ my $numbers = q{
 	\set new :n + 1000000 * (:client_id + 1)
 };
 my $contact = q{UPDATE contact_methods SET phone_number = :n WHERE customer_id =};
+my $all = q{SELECT FROM contact_methods WHERE customer_id = :any ORDER BY method_type FOR};
 my $customer = q{UPDATE customers SET phone = :n, whatsapp = :n % 7 WHERE id =};
 my $end = q{SELECT as_it_was(); COMMIT; SELECT as_it_was();};
 my %scripts = (
@@ -52,13 +53,13 @@ my %scripts = (
 	customers => "$customer :a; $customer :b;",
 	many => "SELECT FROM customers WHERE id >= :a ORDER BY id FOR UPDATE; UPDATE customers SET phone = :n WHERE id >= :a;",
 	# first contact rows, then customers: of the same customer, of others before and after it
-	same => "$contact :any; $customer :any;",
+	same => "$all NO KEY UPDATE; $contact :any; $customer :any;",
 	before => "$contact :b AND method_type = 'sms'; $customer :a;",
 	after => "$contact :a AND method_type = 'sms'; $customer :a; $customer :b;",
 	around => "$contact :any AND method_type = 'phone_call'; $customer :a; $customer :b;",
 	# contact rows alone, held for a while
-	contact => "$contact :any; SELECT pg_sleep(0.03);",
-	locked => 'SELECT FROM contact_methods WHERE customer_id = :any FOR SHARE; SELECT pg_sleep(0.005);',
+	contact => "$all NO KEY UPDATE; $contact :any; SELECT pg_sleep(0.03);",
+	locked => "$all SHARE; SELECT pg_sleep(0.005);",
 	# an insert and a delete between them
 	'new' => "$contact :any AND method_type = 'whatsapp'; INSERT INTO customers VALUES (:new, :n)
 		ON CONFLICT (id) DO UPDATE SET phone = excluded.phone; DELETE FROM customers WHERE id = :new;");
