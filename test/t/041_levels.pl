@@ -5,7 +5,7 @@
 # after it.
 #
 #   CONTACT_SYNC_SEED         the first run's seed; the others count on from there (a random one)
-#   CONTACT_SYNC_STATEMENTS   how many statements (2400), in runs of forty
+#   CONTACT_SYNC_STATEMENTS   how many statements (2000), in runs of forty
 use strict;
 use warnings;
 
@@ -15,7 +15,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $first_seed = $ENV{CONTACT_SYNC_SEED} // time;
-my $statements = $ENV{CONTACT_SYNC_STATEMENTS} // 2400;
+my $statements = $ENV{CONTACT_SYNC_STATEMENTS} // 2000;
 my $statements_a_run = 40;
 diag("CONTACT_SYNC_SEED=$first_seed CONTACT_SYNC_STATEMENTS=$statements");
 
