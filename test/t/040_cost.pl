@@ -122,15 +122,16 @@ sub untouched { return (q{UPDATE customers SET name = name || '1' WHERE } . shif
 
 my $one = q{SELECT 1000000 + :n, 'new', '1'};
 my $thousand = q{SELECT 2000000 + 1000 * :n + i, 'new', '1' FROM generate_series(0, 999) AS i};
-my $many = q{SELECT 3000000 + 100000 * :n + i, 'new', '1' FROM generate_series(0, 99999) AS i};
+my $many = q{SELECT 3000000 + 20000 * :n + i, 'new', '1' FROM generate_series(0, 19999) AS i};
+# (Some leave room for an index page that is split. For many, by hand the rows are joined at once, not looked up.)
 costs('one row untouched', 1, untouched('id = 10'), by_row => [ 0, 1, 3 ], by_statement => [ 0, 1, 1 ]);
-costs('one row changed', 1, changed('id = 20'), by_row => [ 1, 1, 7 ], by_statement => [ 1, 1, 5 ]);
-costs('one row inserted', 1, inserted($one), by_row => [ 2, 0, 12.5 ], by_statement => [ 2, 0, 10.5 ]);
+costs('one row changed', 1, changed('id = 20'), by_row => [ 1, 1, 4 ], by_statement => [ 1, 1, 2 ]);
+costs('one row inserted', 1, inserted($one), by_row => [ 2, 0, 10 ], by_statement => [ 2, 0, 8 ]);
 costs('1,000 rows untouched', 1000, untouched('id <= 1000'), by_row => [ 0, 1, 3 ], by_statement => [ 0, 1, 1 ]);
-costs('1,000 rows changed', 1000, changed('id <= 1000'), by_row => [ 1000, 1, 12.5 ], by_statement => [ 1, 1, 10.5 ]);
-costs('1,000 rows inserted', 1000, inserted($thousand), by_row => [ 2000, 0, 12.5 ], by_statement => [ 2, 0, 15.5 ]);
-costs('100,000 rows inserted', 100000, inserted($many), by_statement => [ 2, 0, 20.5 ]);
-costs('100,000 rows changed', 100000, changed('id >= 3200000'), by_statement => [ 1, 1, 13.5 ]);
+costs('1,000 rows changed', 1000, changed('id <= 1000'), by_row => [ 1000, 1, 9.5 ], by_statement => [ 1, 1, 7.5 ]);
+costs('1,000 rows inserted', 1000, inserted($thousand), by_row => [ 2000, 0, 8.5 ], by_statement => [ 2, 0, 6.5 ]);
+costs('20,000 rows inserted', 20000, inserted($many), by_statement => [ 2, 0, 6.5 ]);
+costs('20,000 rows changed', 20000, changed('id >= 3040000'), by_statement => [ 1, 1, 8.5 ]);
 
 $node->stop;
 done_testing();
