@@ -18,6 +18,8 @@ OBJS = $(SOURCES:.cpp=.o)
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" contact_sync.control)
 PARTS = head failures functions rights describe customers quarantine tables policies triggers advice verify attach \
   drift reconcile switch
+# What earlier versions were installed by, and the way from each to the next (contact_sync--1.0--1.1.sql).
+DATA = $(wildcard extension/published/*.sql)
 DATA_built = contact_sync--$(EXTVERSION).sql
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
