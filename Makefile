@@ -6,6 +6,7 @@
 #   make isolationcheck   the concurrency tests, on a running server
 #   make tapcheck         tests that start servers of their own
 #   make bench            what it costs, beside what else there is; writes doc/benchmark.md
+#   make dist             the release's zip for PGXN, of what is committed
 #   make lint             the sources, the scripts and what other compilers say of them
 
 EXTENSION = contact_sync
@@ -26,7 +27,7 @@ REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS = --load-extension=contact_sync
 SPECS = $(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec)))
 TAP_TESTS_OF_OURS = $(sort $(wildcard test/t/*.pl))
-EXTRA_CLEAN = output_iso tmp_check
+EXTRA_CLEAN = output_iso tmp_check contact_sync-*.zip
 
 # Headers of the server and of Boost are not ours to warn about.
 WARNINGS = -Wall -Wextra
@@ -56,7 +57,7 @@ $(DATA_built): $(PARTS:%=extension/%.sql) Makefile
 bench:
 	test/bench/run
 
-.PHONY: isolationcheck tapcheck bench lint
+.PHONY: isolationcheck tapcheck bench dist lint
 
 isolationcheck:
 	$(top_builddir)/src/test/isolation/pg_isolation_regress --bindir='$(bindir)' --inputdir=test/isolation \
@@ -66,9 +67,14 @@ tapcheck: override PROVE_TESTS = $(TAP_TESTS_OF_OURS)
 tapcheck:
 	$(prove_installcheck)
 
+# The same commit makes the same bytes. A zip has local time.
+DISTRIBUTION = contact_sync-$(shell sed -n '/"provides"/q; s/^    "version": "\(.*\)",/\1/p' META.json)
+dist: $(DATA_built)
+	TZ=UTC git archive --format=zip -9 --prefix=$(DISTRIBUTION)/ --add-file=$(DATA_built) --output=$(DISTRIBUTION).zip HEAD
+
 # What the compilers and linters say; the first complaint fails.
 SHELL_SCRIPTS = .ci/run debian/tests/installcheck scripts/build-deb scripts/lib.sh scripts/quickstart \
-  scripts/systems.sh scripts/test scripts/test-deb scripts/test-matrix scripts/test-upgrade \
+  scripts/systems.sh scripts/test scripts/test-deb scripts/test-matrix scripts/test-pgxn scripts/test-upgrade \
   $(addprefix test/bench/,run peak_memory report)
 LINT_FLAGS = $(PG_CPPFLAGS) -D_GNU_SOURCE $(STANDARD)
 CLANG_FORMAT ?= clang-format
