@@ -4,6 +4,14 @@
 [ "$EUID" -eq 0 ] || die "run this as root: it makes Debian systems with debootstrap"
 SYSTEMS=${CONTACT_SYNC_SYSTEMS:-/var/cache/contact_sync}
 
+# One at a time: the systems are shared.
+mkdir -p "$SYSTEMS"
+exec 9>"$SYSTEMS/lock"
+flock --nonblock 9 || {
+    heading "Waiting for another run to leave the systems in $SYSTEMS"
+    flock 9
+}
+
 # mirror: where this machine has its own Debian from, if it is one.
 mirror() {
     local uri
@@ -21,7 +29,6 @@ make_system() {
         # A debootstrap that is older than the release makes it as it makes sid.
         [ -e "/usr/share/debootstrap/scripts/$2" ] || script=sid
         heading "Making a Debian $2 in $folder, from $(mirror)"
-        mkdir -p "$SYSTEMS"
         log=$folder.log
         rm -rf -- "$folder.new"
         if ! debootstrap --variant=minbase --include=ca-certificates "$2" "$folder.new" "$(mirror)" "$script" \
