@@ -38,9 +38,10 @@ ifdef FAULTS
 SOURCES += test/fault.cpp
 PG_CPPFLAGS += -DCONTACT_SYNC_FAULTS -Isrc
 endif
-PG_CXXFLAGS = $(STANDARD) $(WARNINGS)
+# INSTRUMENT has flags for sanitizers or coverage.
+PG_CXXFLAGS = $(STANDARD) $(WARNINGS) $(INSTRUMENT)
 # PGXS links modules with the C compiler.
-SHLIB_LINK = -lstdc++
+SHLIB_LINK = -lstdc++ $(INSTRUMENT)
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)

@@ -8,6 +8,7 @@ extern "C"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
+#include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 }
 
@@ -47,6 +48,7 @@ bool writes_referrer(const Trigger &trigger)
 /// Whether a table that a foreign key writes, or a child of it, is foreign or has triggers that are.
 bool is_foreign(Oid table, Oid owner, List *&referrers)
 {
+	LockRelationOid(table, AccessShareLock);
 	ListCell *cell;
 	foreach (cell, find_all_inheritors(table, AccessShareLock, nullptr))
 	{

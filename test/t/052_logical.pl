@@ -24,14 +24,7 @@ $publisher->safe_psql('postgres', qq{
 $subscriber->safe_psql('postgres', qq{
 	CREATE EXTENSION contact_sync;
 	$customers;
-	SELECT * FROM contact_sync.attach('customers');
-	SELECT * FROM contact_sync.detach('customers');
-	CREATE TRIGGER trigger_sync_contact_numbers BEFORE INSERT OR UPDATE ON customers
-		FOR EACH ROW EXECUTE FUNCTION contact_sync.sync_contact_numbers();
-	CREATE TRIGGER trigger_initialize_contact_preferences AFTER INSERT ON customers
-		FOR EACH ROW EXECUTE FUNCTION contact_sync.initialize_contact_preferences();
-	CREATE TRIGGER trigger_update_contact_methods AFTER INSERT OR UPDATE ON customers
-		FOR EACH ROW EXECUTE FUNCTION contact_sync.update_contact_methods();
+	SELECT * FROM contact_sync.attach('customers', level => 'row');
 	-- Those of the foreign keys, too: they take away the contact data of a customer that is deleted.
 	DO \$\$
 	DECLARE

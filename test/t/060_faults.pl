@@ -70,11 +70,14 @@ my $customers = q{SELECT string_agg(concat_ws(' ', id, phone), ', ' ORDER BY id)
 my $expected = join ', ', (map { "$_ $_ of all" } 1 .. 6), '7 bad', 8, '9 bad';
 my $complaint = qr/leak|still (?:active|referenced)|left non-empty|don't own|not closed|TRAP|PANIC|terminated by signal/;
 
-for my $place (@places)
+my %kinds = (statement => [ sort keys %recorded_as ], row => [ 'foreign', '22023', '40001' ]);
+for my $run (map { my $level = $_; map { [ $level, $_ ] } @places } 'statement', 'row')
 {
-	for my $kind (sort keys %recorded_as)
+	my ($level, $place) = @$run;
+	$node->safe_psql('postgres', "SELECT * FROM contact_sync.attach('customers', level => '$level')");
+	for my $kind (@{ $kinds{$level} })
 	{
-		my $name = "$place, $kind";
+		my $name = "FOR EACH $level, $place, $kind";
 		my $offset = -s $node->logfile;
 		my $passed_on = !defined $recorded_as{$kind};
 		my ($status, $out, $err) = $node->psql('postgres', "\\set VERBOSITY sqlstate\n" . join(";\n",
