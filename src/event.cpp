@@ -63,6 +63,7 @@ bool Changes::next(Change &change)
 		return !std::exchange(done_, true);
 	}
 
+	CHECK_FOR_INTERRUPTS();
 	if (!after_.read())
 		return false;
 	change = {before_.slot, after_.slot};

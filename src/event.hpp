@@ -27,7 +27,7 @@ class Changes
 	Changes(const TriggerData &trigger, const Binding &binding);
 
 	/// Whether there is another row, and that row. The slots are good until the next call. Raises what reading a
-	/// temporary file raises.
+	/// temporary file raises, and 57014.
 	bool next(Change &change);
 
 	/// Remembers the place before the row that next() gives next; back() returns to it, any number of times.

@@ -39,7 +39,7 @@ template <typename Body> ErrorData *attempt(const Rights *rights, const Body &bo
 		rights, [](const void *argument) { (*static_cast<const Body *>(argument))(); }, &body);
 }
 
-/// Sets a parameter for the rest of the body that attempt() runs.
+/// Sets a parameter for the rest of the body that attempt() runs, or until an AtEOXact_GUC() of the body's own.
 void set_option(const char *name, const char *value, GucContext context = PGC_USERSET);
 
 } // namespace contact_sync

@@ -3,11 +3,11 @@
 #include "compat.hpp"
 #include "fault.hpp"
 #include "foreign_code.hpp"
+#include "guard.hpp"
 
 extern "C"
 {
 #include "catalog/pg_type.h"
-#include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
@@ -18,23 +18,6 @@ namespace contact_sync
 
 namespace
 {
-
-/// Ways to read a whole table.
-struct PlannerChoices
-{
-	bool seqscan;
-	bool hashjoin;
-	bool mergejoin;
-
-	static PlannerChoices get() { return {enable_seqscan, enable_hashjoin, enable_mergejoin}; }
-
-	static void set(const PlannerChoices &choices)
-	{
-		enable_seqscan = choices.seqscan;
-		enable_hashjoin = choices.hashjoin;
-		enable_mergejoin = choices.mergejoin;
-	}
-};
 
 /// A table's CHECK constraints, ready to be executed. Kept with the binding.
 struct CompiledChecks
@@ -102,6 +85,23 @@ ParamListInfo parameters_of(const Binding &binding, const Batch &batch, bool man
 	return parameters;
 }
 
+/// The plan for any parameters; to be released. Where it has to be made, it is made to look rows up by index, one by
+/// one: made while a table is empty, it must serve it when it is full.
+CachedPlan *plan_of(CachedPlanSource *source)
+{
+	const bool is_made = source->is_valid && source->gplan != nullptr && source->gplan->is_valid;
+	const int guc_level = is_made ? 0 : NewGUCNestLevel();
+	if (!is_made)
+		for (const char *option : {"enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"})
+			set_option(option, "off");
+	fault("plan");
+	// Without parameters: no plan_cache_mode makes it plan for these alone.
+	CachedPlan *plan = GetCachedPlan(source, nullptr, CurrentResourceOwner, nullptr);
+	if (!is_made)
+		AtEOXact_GUC(true, guc_level);
+	return plan;
+}
+
 /// An error_context_stack callback.
 void tell_statement(void *sql)
 {
@@ -135,26 +135,7 @@ SPIPlanPtr prepare(Binding &binding, const char *sql, bool many)
 	if (plan == nullptr)
 		ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR),
 				errmsg("contact_sync: SPI_prepare returned %s", SPI_result_code_string(SPI_result)));
-
-	// Kept first: what SPI_keepplan() finds planned it throws away. The plan is made here and now, and stays until an
-	// invalidation, which makes the binding stale as well.
 	SPI_keepplan(plan);
-	const PlannerChoices choices = PlannerChoices::get();
-	PG_TRY();
-	{
-		PlannerChoices::set({false, false, false});
-		fault("plan");
-		if (CachedPlan *cached = SPI_plan_get_cached_plan(plan))
-			ReleaseCachedPlan(cached, CurrentResourceOwner);
-		PlannerChoices::set(choices);
-	}
-	PG_CATCH();
-	{
-		PlannerChoices::set(choices);
-		SPI_freeplan(plan);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
 	SPI_finish();
 
 	const MemoryContext caller = MemoryContextSwitchTo(binding.context);
@@ -170,7 +151,7 @@ uint64 execute(Binding &binding, SPIPlanPtr plan, const Batch &batch, bool many)
 	error_context_stack = &context;
 
 	const ParamListInfo parameters = parameters_of(binding, batch, many);
-	CachedPlan *cached = GetCachedPlan(source, parameters, CurrentResourceOwner, nullptr);
+	CachedPlan *cached = plan_of(source);
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	QueryDesc *query = CreateQueryDesc(linitial_node(PlannedStmt, cached->stmt_list), source->query_string,

@@ -20,13 +20,12 @@ const char *from_batch(bool many);
 /// The same, joined to c, those customers as they stand at this moment.
 const char *from_customers(const Binding &binding, bool many);
 
-/// Prepares a statement that lives as long as the binding, planned once, for any parameters. Its plan looks rows up by
-/// index, one by one: a plan made while a table is empty must serve it when it is full. To be called with the rights
-/// and the search_path that it is executed with. Raises what parsing and planning raise.
+/// Prepares a statement that lives as long as the binding. To be called with the rights and the search_path that it is
+/// executed with. Raises what parsing raises.
 SPIPlanPtr prepare(Binding &binding, const char *sql, bool many);
 
 /// Executes a plan over a batch and returns how many rows it touched; as SPI_execute_plan() does it, but with CHECK
-/// constraints that are compiled only once. Raises what the statement raises.
+/// constraints that are compiled only once. To be called under the guard. Raises what the statement raises.
 uint64 execute(Binding &binding, SPIPlanPtr plan, const Batch &batch, bool many);
 
 /// The same for a statement, with `sql(many)` as its text.
