@@ -119,10 +119,14 @@ sub users_triggers
 		CREATE TABLE touched (who integer);
 		CREATE FUNCTION meddle(doer integer, was text, points integer, may_go boolean) RETURNS void LANGUAGE plpgsql AS $$
 		DECLARE
-			target integer := doer + CASE WHEN points % 2 = 0 THEN 0 ELSE 1 END;
+			target integer := doer + doer % 3;
 			deed integer := points % 7;
 			other text := '09' || points;
 		BEGIN
+			-- Nobody is touched by two: in which order that would be is a matter of where the rows lie.
+			IF doer % 3 = 2 THEN
+				RETURN;
+			END IF;
 			INSERT INTO touched VALUES (doer), (target);
 			IF } . $changes . q{ END IF;
 		END $$;
@@ -438,8 +442,9 @@ sub start_run
 		push @script, "$step->{after};" if $step->{after};
 	}
 	$run->{script} = join "\n", @script, "SELECT '+finished';", '';
+	my $input = $run->{script};    # which is eaten up
 	$run->{run} = IPC::Run::start [ 'psql', '-XAtq', '-v', 'VERBOSITY=terse', '-d', $node->connstr($database) ],
-	  '<', \$run->{script}, '>', \$run->{out}, '2>', \$run->{err};
+	  '<', \$input, '>', \$run->{out}, '2>', \$run->{err};
 	return $run;
 }
 
