@@ -50,7 +50,7 @@ INSERT INTO settings VALUES
     ('enable_seqscan', 'off'), ('jit_above_cost', '0'), ('from_collapse_limit', '1'), ('row_security', 'off'),
     ('check_function_bodies', 'off'), ('default_transaction_read_only', 'on'),
     ('default_transaction_isolation', 'serializable'), ('default_transaction_deferrable', 'on'),
-    ('default_tablespace', 'pg_default'), ('lock_timeout', '1h'), ('temp_file_limit', '0'), ('work_mem', '64kB'),
+    ('default_tablespace', 'pg_default'), ('lock_timeout', '1h'), ('work_mem', '64kB'),
     ('search_path', ''), ('search_path', 'pg_temp');
 DO $$
 DECLARE

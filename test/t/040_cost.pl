@@ -125,7 +125,9 @@ my $thousand = q{SELECT 2000000 + 1000 * :n + i, 'new', '1' FROM generate_series
 my $many = q{SELECT 3000000 + 20000 * :n + i, 'new', '1' FROM generate_series(0, 19999) AS i};
 # (Some leave room for an index page that is split. For many, by hand the rows are joined at once, not looked up.)
 costs('one row untouched', 1, untouched('id = 10'), by_row => [ 0, 1, 3 ], by_statement => [ 0, 1, 1 ]);
-costs('one row changed', 1, changed('id = 20'), by_row => [ 1, 1, 4 ], by_statement => [ 1, 1, 2 ]);
+# Since 17 one search of an index is enough for both values of the IN by hand.
+my $searches = $node->pg_version < 17 ? 0 : 2;
+costs('one row changed', 1, changed('id = 20'), by_row => [ 1, 1, 4 + $searches ], by_statement => [ 1, 1, 2 + $searches ]);
 costs('one row inserted', 1, inserted($one), by_row => [ 2, 0, 10 ], by_statement => [ 2, 0, 8 ]);
 costs('1,000 rows untouched', 1000, untouched('id <= 1000'), by_row => [ 0, 1, 3 ], by_statement => [ 0, 1, 1 ]);
 costs('1,000 rows changed', 1000, changed('id <= 1000'), by_row => [ 1000, 1, 9.5 ], by_statement => [ 1, 1, 7.5 ]);
