@@ -180,7 +180,9 @@ CONF
 # mount_small_disk: a disk for tests of one that is full, where that may be done.
 mount_small_disk() {
     as_worker mkdir "$WORK/disk"
-    if [ "$EUID" -eq 0 ] && mount -t tmpfs -o "size=16m,uid=$(id -u postgres)" contact_sync "$WORK/disk" 2>/dev/null; then
+    local options
+    options=size=16m,uid=$(as_worker id -u)
+    if [ "$EUID" -eq 0 ] && mount -t tmpfs -o "$options" contact_sync "$WORK/disk" 2>/dev/null; then
         CONTACT_SYNC_SMALL_DISK=$WORK/disk
     fi
 }
