@@ -7,6 +7,8 @@
 #   make tapcheck         tests that start servers of their own
 #   make bench            what it costs, beside what else there is; writes doc/benchmark.md
 #   make dist             the release's zip for PGXN, of what is committed
+#   make soakcheck        an hour's work in one backend, whose memory must stay what it is
+#   make fuzzcheck        libFuzzer on the number function; RUNS=... says how often
 #   make lint             the sources, the scripts and what other compilers say of them
 
 EXTENSION = contact_sync
@@ -58,7 +60,7 @@ $(DATA_built): $(PARTS:%=extension/%.sql) Makefile
 bench:
 	test/bench/run
 
-.PHONY: isolationcheck tapcheck bench dist lint
+.PHONY: isolationcheck tapcheck soakcheck fuzzcheck bench dist lint
 
 isolationcheck:
 	$(top_builddir)/src/test/isolation/pg_isolation_regress --bindir='$(bindir)' --inputdir=test/isolation \
@@ -68,6 +70,18 @@ tapcheck: override PROVE_TESTS = $(TAP_TESTS_OF_OURS)
 tapcheck:
 	$(prove_installcheck)
 
+soakcheck: override PROVE_TESTS = test/slow/soak.pl
+soakcheck:
+	$(prove_installcheck)
+
+# A copy of the corpus grows; what it is worth to keep is for whoever runs it to say.
+RUNS ?= 20000000
+fuzzcheck:
+	mkdir -p tmp_check/corpus && cp test/fuzz/corpus/* tmp_check/corpus
+	$(CLANGXX) -std=c++17 $(WARNINGS) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Isrc \
+	  src/number.cpp test/fuzz/number.cpp -o tmp_check/fuzz
+	tmp_check/fuzz -runs=$(RUNS) -max_len=256 -verbosity=0 -print_final_stats=1 tmp_check/corpus
+
 # The same commit makes the same bytes. A zip has local time.
 DISTRIBUTION = contact_sync-$(shell sed -n '/"provides"/q; s/^    "version": "\(.*\)",/\1/p' META.json)
 dist: $(DATA_built)
@@ -75,17 +89,18 @@ dist: $(DATA_built)
 
 # What the compilers and linters say; the first complaint fails.
 SHELL_SCRIPTS = .ci/run debian/tests/installcheck scripts/build-deb scripts/lib.sh scripts/quickstart \
-  scripts/systems.sh scripts/test scripts/test-deb scripts/test-matrix scripts/test-pgxn scripts/test-upgrade \
-  $(addprefix test/bench/,run peak_memory report)
+  scripts/systems.sh scripts/test scripts/test-deb scripts/test-instrumented scripts/test-matrix scripts/test-pgxn \
+  scripts/test-upgrade $(addprefix test/bench/,run peak_memory report)
 LINT_FLAGS = $(PG_CPPFLAGS) -D_GNU_SOURCE $(STANDARD)
 CLANG_FORMAT ?= clang-format
 CLANG_TIDY ?= clang-tidy
+CLANGXX ?= clang++
 CPPCHECK ?= cppcheck
 
 lint:
 	$(foreach cxx,g++ clang++,$(cxx) $(LINT_FLAGS) $(WARNINGS) -Werror -fsyntax-only -x c++ $(SOURCES) &&) true
-	$(CLANG_FORMAT) --dry-run -Werror src/*.cpp src/*.hpp
-	$(CLANG_TIDY) --quiet $(SOURCES) -- $(LINT_FLAGS)
+	$(CLANG_FORMAT) --dry-run -Werror src/*.cpp src/*.hpp test/fault.cpp test/fuzz/*.cpp
+	$(CLANG_TIDY) --quiet $(SOURCES) test/fault.cpp test/fuzz/number.cpp -- $(LINT_FLAGS) -DCONTACT_SYNC_FAULTS -Isrc
 	$(CPPCHECK) --quiet --error-exitcode=1 --std=c++17 --enable=warning,performance,portability --inline-suppr \
 	  '-Dforeach(cell,list)=for(;cell;)' src
 	shellcheck -x $(SHELL_SCRIPTS)

@@ -139,7 +139,9 @@ as_worker() {
         ${CONTACT_SYNC_OLD:+CONTACT_SYNC_OLD="$CONTACT_SYNC_OLD"} \
         ${CONTACT_SYNC_SEED:+CONTACT_SYNC_SEED="$CONTACT_SYNC_SEED"} \
         ${CONTACT_SYNC_DATABASES:+CONTACT_SYNC_DATABASES="$CONTACT_SYNC_DATABASES"} \
-        ${CONTACT_SYNC_STATEMENTS:+CONTACT_SYNC_STATEMENTS="$CONTACT_SYNC_STATEMENTS"} "$@"
+        ${CONTACT_SYNC_STATEMENTS:+CONTACT_SYNC_STATEMENTS="$CONTACT_SYNC_STATEMENTS"} \
+        ${CONTACT_SYNC_SLOW:+CONTACT_SYNC_SLOW="$CONTACT_SYNC_SLOW"} \
+        ${CONTACT_SYNC_SMALL_DISK:+CONTACT_SYNC_SMALL_DISK="$CONTACT_SYNC_SMALL_DISK"} "$@"
 }
 
 # run_make TARGET...: in the copy of the sources; diagnostics on standard output as well.
@@ -175,10 +177,21 @@ CONF
     fi
 }
 
+# mount_small_disk: a disk for tests of one that is full, where that may be done.
+mount_small_disk() {
+    as_worker mkdir "$WORK/disk"
+    local options
+    options=size=16m,uid=$(as_worker id -u)
+    if [ "$EUID" -eq 0 ] && mount -t tmpfs -o "$options" contact_sync "$WORK/disk" 2>/dev/null; then
+        CONTACT_SYNC_SMALL_DISK=$WORK/disk
+    fi
+}
+
 remove_workplace() {
     cd /
     if [ -e "$WORK/data/postmaster.pid" ]; then
         as_worker pg_ctl -D "$WORK/data" -m immediate -w stop >/dev/null 2>&1 </dev/null || :
     fi
+    [ -z "${CONTACT_SYNC_SMALL_DISK:-}" ] || umount -l "$CONTACT_SYNC_SMALL_DISK"
     rm -rf -- "$WORK"
 }

@@ -165,6 +165,18 @@ UPDATE customers SET phone = '3' WHERE id = :'one';
 SELECT customer, times FROM contact_sync.failures;
 SELECT count(*) FROM failures;
 
+-- More failures of one statement than are kept at a time: all are recorded, ten are told.
+SET search_path = regress_failures;
+DELETE FROM contact_sync.failures;
+DROP TRIGGER initialize ON customers;
+DROP TRIGGER update_methods ON customers;
+CREATE TRIGGER update_methods AFTER INSERT ON customers REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION contact_sync.update_contact_methods();
+CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no room' USING ERRCODE = '53100'; END $$;
+CREATE TRIGGER no_room BEFORE INSERT ON contact_methods FOR EACH STATEMENT EXECUTE FUNCTION no_room();
+INSERT INTO customers SELECT md5(n::text)::uuid, n FROM generate_series(1, 25001) AS n;
+SELECT function, sqlstate, count(*), sum(times) AS times FROM contact_sync.failures GROUP BY 1, 2;
+
 -- clean up
 DELETE FROM contact_sync.failures;
 RESET search_path;
