@@ -24,7 +24,8 @@ struct Entry
 };
 
 HTAB *cache = nullptr;
-List *buried = NIL; // stale bindings that a trigger further up the stack may still be using
+List *buried = NIL;			 // stale bindings that a trigger further up the stack may still be using
+bool some_are_stale = false; // of those in the cache
 
 template <typename Stale> void mark_stale(const Stale &is_stale)
 {
@@ -32,7 +33,7 @@ template <typename Stale> void mark_stale(const Stale &is_stale)
 	hash_seq_init(&scan, cache);
 	while (auto *entry = static_cast<Entry *>(hash_seq_search(&scan)))
 		if (is_stale(*entry->binding))
-			entry->binding->stale = true;
+			entry->binding->stale = some_are_stale = true;
 }
 
 void on_table_change(Datum, Oid table)
@@ -47,21 +48,39 @@ void on_catalog_change(Datum, int, uint32)
 	mark_stale([](const Binding &) { return true; });
 }
 
-void free_buried(XactEvent event, void *)
+void free_binding(Binding *binding)
+{
+	ListCell *cell;
+	foreach (cell, binding->plans)
+		SPI_freeplan(static_cast<SPIPlanPtr>(lfirst(cell)));
+	MemoryContextDelete(binding->context);
+}
+
+void on_transaction_event(XactEvent event, void *)
 {
 	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
 		return;
 
-	// Taken off the list before it is freed: what fails half-way must not be freed twice.
+	// Taken out before it is freed: what fails half-way must not be freed twice.
 	while (buried != NIL)
 	{
 		auto *binding = static_cast<Binding *>(llast(buried));
 		buried = list_delete_last(buried);
+		free_binding(binding);
+	}
 
-		ListCell *cell;
-		foreach (cell, binding->plans)
-			SPI_freeplan(static_cast<SPIPlanPtr>(lfirst(cell)));
-		MemoryContextDelete(binding->context);
+	// A trigger that was dropped does not come back to have its binding replaced.
+	if (!std::exchange(some_are_stale, false))
+		return;
+	HASH_SEQ_STATUS scan;
+	hash_seq_init(&scan, cache);
+	while (auto *entry = static_cast<Entry *>(hash_seq_search(&scan)))
+	{
+		Binding *binding = entry->binding;
+		if (!binding->stale)
+			continue;
+		hash_search(cache, &entry->trigger, HASH_REMOVE, nullptr);
+		free_binding(binding);
 	}
 }
 
@@ -176,7 +195,7 @@ void watch_invalidations()
 	CacheRegisterRelcacheCallback(on_table_change, 0);
 	for (const int catalog : {NAMESPACEOID, PROCOID, AUTHOID, AUTHMEMMEMROLE})
 		CacheRegisterSyscacheCallback(catalog, on_catalog_change, 0);
-	RegisterXactCallback(free_buried, nullptr);
+	RegisterXactCallback(on_transaction_event, nullptr);
 }
 
 } // namespace contact_sync
