@@ -37,30 +37,25 @@ void limit_lock_waits()
 	set_option("deadlock_timeout", "1", PGC_SUSET);
 }
 
-/// What a body finds changed, and gets back the way it was. An abort of the subtransaction does that by itself, and
-/// gives the user back that it began with: so all is taken after its begin, and given back before its end.
+/// What a body finds changed, and gets back the way it was. The subtransaction gives parameters back at its end, and
+/// where it aborts the user that it began with: so all is taken after its begin, and the user given back before its
+/// end.
 struct Surroundings
 {
 	Oid user;
 	int security_context;
-	int guc_level;
 
 	static Surroundings change(const Rights *rights)
 	{
 		Surroundings before;
 		GetUserIdAndSecContext(&before.user, &before.security_context);
-		before.guc_level = NewGUCNestLevel();
 		limit_lock_waits();
 		if (rights != nullptr)
 			take_on(*rights);
 		return before;
 	}
 
-	void restore() const
-	{
-		AtEOXact_GUC(true, guc_level);
-		SetUserIdAndSecContext(user, security_context);
-	}
+	void restore() const { SetUserIdAndSecContext(user, security_context); }
 };
 
 bool is_the_clients(const ErrorData &error)
