@@ -128,7 +128,7 @@ costs('one row untouched', 1, untouched('id = 10'), by_row => [ 0, 1, 3 ], by_st
 # Since 17 one search of an index is enough for both values of the IN by hand.
 my $searches = $node->pg_version < 17 ? 0 : 2;
 costs('one row changed', 1, changed('id = 20'), by_row => [ 1, 1, 4 + $searches ], by_statement => [ 1, 1, 2 + $searches ]);
-costs('one row inserted', 1, inserted($one), by_row => [ 2, 0, 10 ], by_statement => [ 2, 0, 8 ]);
+costs('one row inserted', 1, inserted($one), by_row => [ 2, 0, 14 ], by_statement => [ 2, 0, 12 ]);
 costs('1,000 rows untouched', 1000, untouched('id <= 1000'), by_row => [ 0, 1, 3 ], by_statement => [ 0, 1, 1 ]);
 costs('1,000 rows changed', 1000, changed('id <= 1000'), by_row => [ 1000, 1, 9.5 ], by_statement => [ 1, 1, 7.5 ]);
 costs('1,000 rows inserted', 1000, inserted($thousand), by_row => [ 2000, 0, 8.5 ], by_statement => [ 2, 0, 6.5 ]);
