@@ -98,12 +98,12 @@ template <typename Rule> int64 count(const Binding &binding, Changes &changes, i
 ///
 /// All of a statement is one attempt. Where that fails for what is in a row, it is made again in halves, until the rows
 /// at fault stand alone.
-template <typename Rule> Datum after_trigger(const TriggerData &trigger, Oid function)
+template <typename Rule> Datum after_trigger(const TriggerData &trigger)
 {
 	static_assert(std::is_trivially_destructible_v<Rule>);
 
 	Binding &binding = binding_of(trigger);
-	const Work work = {Rule::name, function, Rule::state_after_failure, binding};
+	const Work work = {Rule::name, Rule::state_after_failure, binding};
 	if (!is_fit(work, trigger, Rule::timing) || !has_key(work))
 		return unchanged_row(trigger);
 

@@ -136,8 +136,8 @@ Binding *bind(const TriggerData &trigger)
 	binding->table_name = qualified_name(binding->table);
 	binding->customers = qualified_name(topmost);
 	binding->search_path = search_path_of(binding->schema);
-	binding->number =
-		quote_qualified_identifier(get_namespace_name(get_func_namespace(trigger.tg_trigger->tgfoid)), "number");
+	binding->extension_schema = get_func_namespace(trigger.tg_trigger->tgfoid);
+	binding->number = quote_qualified_identifier(get_namespace_name(binding->extension_schema), "number");
 	binding->is_partition = relation->rd_rel->relispartition;
 	binding->columns = CreateTupleDescCopyConstr(RelationGetDescr(relation));
 

@@ -20,11 +20,12 @@ struct Binding
 	Oid table;				  ///< the customers table, or the partition or child of it that the trigger is on
 	Oid owner;				  ///< of that table: the role that contact data is written as
 	Oid schema;				  ///< where the contact tables are: the topmost parent's schema
+	Oid extension_schema;	  ///< where number() and the table failures are: the schema of the trigger's function
 	const char *table_name;	  ///< qualified and quoted, for SQL
 	const char *customers;	  ///< the topmost parent's name, qualified and quoted, for people and for failures
 	const char *search_path;  ///< for the body: pg_catalog, the schema, pg_temp
 	const char *key_equality; ///< the operator that compares keys, qualified; null where the type has none
-	const char *number;		  ///< the SQL function number of the extension, qualified and quoted
+	const char *number;		  ///< the function number(), qualified and quoted
 	bool is_partition;
 	TupleDesc columns; ///< of the table
 	Column id;

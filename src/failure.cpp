@@ -66,7 +66,7 @@ template <typename Say> void say(const Say &say)
 
 Rights rights_of_failures(const Work &work)
 {
-	const Oid failures = get_relname_relid("failures", get_func_namespace(work.function_oid));
+	const Oid failures = get_relname_relid("failures", work.binding.extension_schema);
 	const HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(failures));
 	if (!HeapTupleIsValid(tuple))
 		return {GetUserId(), "pg_catalog, pg_temp"}; // the INSERT will say what is missing
@@ -152,7 +152,7 @@ void Failures::insert(const char **customers) const
 				 "ON CONFLICT (customers_table, customer, function) DO UPDATE SET "
 				 "last_failed = excluded.last_failed, times = f.times OPERATOR(pg_catalog.+) excluded.times, "
 				 "sqlstate = excluded.sqlstate, message = excluded.message",
-				 quote_qualified_identifier(get_namespace_name(get_func_namespace(work_.function_oid)), "failures"));
+				 quote_qualified_identifier(get_namespace_name(work_.binding.extension_schema), "failures"));
 	Oid types[] = {TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
 	Datum values[] = {
 		CStringGetTextDatum(work_.binding.customers),

@@ -12,7 +12,6 @@ namespace contact_sync
 struct Work
 {
 	const char *function;
-	Oid function_oid;				 ///< tells the extension's schema
 	const char *state_after_failure; ///< for the DETAIL: what state things are in when it failed
 	const Binding &binding;
 };

@@ -66,9 +66,9 @@ struct InitializeContactPreferences
 
 } // namespace
 
-Datum initialize_contact_preferences(const TriggerData &trigger, Oid function)
+Datum initialize_contact_preferences(const TriggerData &trigger)
 {
-	return after_trigger<InitializeContactPreferences>(trigger, function);
+	return after_trigger<InitializeContactPreferences>(trigger);
 }
 
 } // namespace contact_sync

@@ -59,20 +59,17 @@ void _PG_init(void)
 
 Datum sync_contact_numbers(PG_FUNCTION_ARGS)
 {
-	return enter(fcinfo, [fcinfo](const TriggerData &trigger)
-				 { return contact_sync::sync_contact_numbers(trigger, fcinfo->flinfo->fn_oid); });
+	return enter(fcinfo, contact_sync::sync_contact_numbers);
 }
 
 Datum initialize_contact_preferences(PG_FUNCTION_ARGS)
 {
-	return enter(fcinfo, [fcinfo](const TriggerData &trigger)
-				 { return contact_sync::initialize_contact_preferences(trigger, fcinfo->flinfo->fn_oid); });
+	return enter(fcinfo, contact_sync::initialize_contact_preferences);
 }
 
 Datum update_contact_methods(PG_FUNCTION_ARGS)
 {
-	return enter(fcinfo, [fcinfo](const TriggerData &trigger)
-				 { return contact_sync::update_contact_methods(trigger, fcinfo->flinfo->fn_oid); });
+	return enter(fcinfo, contact_sync::update_contact_methods);
 }
 
 Datum touch_updated_at(PG_FUNCTION_ARGS)

@@ -86,12 +86,12 @@ HeapTuple filled(const Work &work, Field key, Binding &binding, Relation table, 
 
 } // namespace
 
-Datum sync_contact_numbers(const TriggerData &trigger, Oid function)
+Datum sync_contact_numbers(const TriggerData &trigger)
 {
 	Binding &binding = binding_of(trigger);
 	const Column &phone = binding.phone;
 	const Column &whatsapp = binding.whatsapp;
-	const Work work = {name, function, state_after_failure, binding};
+	const Work work = {name, state_after_failure, binding};
 
 	if (!is_fit(work, trigger, {true, true, true}))
 		return unchanged_row(trigger);

@@ -170,9 +170,9 @@ struct UpdateContactMethods
 
 } // namespace
 
-Datum update_contact_methods(const TriggerData &trigger, Oid function)
+Datum update_contact_methods(const TriggerData &trigger)
 {
-	return after_trigger<UpdateContactMethods>(trigger, function);
+	return after_trigger<UpdateContactMethods>(trigger);
 }
 
 } // namespace contact_sync
