@@ -6,6 +6,7 @@
 extern "C"
 {
 #include "access/tupdesc.h"
+#include "catalog/pg_constraint.h"
 #include "nodes/nodeFuncs.h"
 #include "rewrite/rewriteHandler.h"
 }
@@ -58,6 +59,16 @@ inline bool is_enforced(const ConstrCheck &constraint)
 {
 #if PG_VERSION_NUM >= 180000
 	return constraint.ccenforced;
+#else
+	(void)constraint;
+	return true;
+#endif
+}
+
+inline bool is_enforced(const FormData_pg_constraint &constraint)
+{
+#if PG_VERSION_NUM >= 180000
+	return constraint.conenforced;
 #else
 	(void)constraint;
 	return true;

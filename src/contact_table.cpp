@@ -1,11 +1,11 @@
 #include "contact_table.hpp"
 
+#include "compat.hpp"
 #include "fault.hpp"
 #include "foreign_code.hpp"
 
 extern "C"
 {
-#include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
 #include "storage/lmgr.h"
 }
@@ -151,10 +151,11 @@ bool references(const ContactTable &table, const char *column, const Binding &bi
 		const HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(key->conoid));
 		if (!HeapTupleIsValid(tuple))
 			continue;
+		const auto &constraint = *reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple));
 		found |= key->nkeys == 1 && key->conkey[0] == get_attnum(table.oid, column) &&
 				 list_member_oid(binding.tables, key->confrelid) &&
-				 get_attnum(key->confrelid, NameStr(binding.id.name)) == key->confkey[0] &&
-				 !reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple))->condeferrable;
+				 get_attnum(key->confrelid, NameStr(binding.id.name)) == key->confkey[0] && is_enforced(constraint) &&
+				 !constraint.condeferrable;
 		ReleaseSysCache(tuple);
 	}
 	relation_close(relation, NoLock);

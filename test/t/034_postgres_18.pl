@@ -93,6 +93,17 @@ is(shop(q{CREATE TABLE customers (id bigint PRIMARY KEY, phone text, whatsapp te
 	  . "contact_methods_customer_id_fkey|t|t\ncontact_methods_verification_status_check|t|t\nless|f|f",
 	'a foreign key that is not enforced is replaced; a CHECK that is not is none');
 
+is(shop(q{CREATE TABLE customers (id bigint PRIMARY KEY, phone text, whatsapp text);
+		SELECT * FROM contact_sync.attach('customers') \g /dev/null
+		ALTER TABLE contact_preferences DROP CONSTRAINT contact_preferences_customer_id_fkey,
+			ADD FOREIGN KEY (customer_id) REFERENCES customers ON DELETE CASCADE ON UPDATE CASCADE NOT ENFORCED;
+		CREATE FUNCTION away() RETURNS trigger LANGUAGE plpgsql AS
+			'BEGIN DELETE FROM customers WHERE id = NEW.id; RETURN NULL; END';
+		CREATE TRIGGER away AFTER INSERT ON customers FOR EACH ROW EXECUTE FUNCTION away();
+		INSERT INTO customers (id, phone) VALUES (1, '1');
+		SELECT count(*) FROM contact_preferences}), '0',
+	'nor does it vouch for a customer who is gone before the statement ends');
+
 # NOT NULL constraints have names, and can be waiting to be validated.
 is(shop(q{CREATE TABLE customers (id bigint PRIMARY KEY, phone text, whatsapp text);
 		SELECT * FROM contact_sync.attach('customers') \g /dev/null
