@@ -39,7 +39,7 @@ template <typename Rule> bool concerns(const Binding &binding, const Change &cha
 /// Serves the next `limit` changes that concern the rule. `are_new`: their customers have no contact data yet, as far
 /// as anybody can tell. To be called under the guard; raises what the rule's statements raise.
 template <typename Rule>
-void serve(const TriggerData &trigger, const Work &work, Changes &changes, int64 limit, bool are_new,
+void serve(Attempt &attempt, const TriggerData &trigger, const Work &work, Changes &changes, int64 limit, bool are_new,
 		   Failures &failures)
 {
 	fault("serve");
@@ -50,6 +50,8 @@ void serve(const TriggerData &trigger, const Work &work, Changes &changes, int64
 		skip(work, rule.target.sqlstate, rule.target.problem);
 		return;
 	}
+	if (rule.runs_users_code())
+		attempt.admit_users_code(binding.search_path);
 
 	const MemoryContext memory =
 		AllocSetContextCreate(CurrentMemoryContext, "contact_sync batch", ALLOCSET_DEFAULT_SIZES);
@@ -92,6 +94,7 @@ template <typename Rule> int64 count(const Binding &binding, Changes &changes, i
 ///   concerns(binding, change)            whether there may be anything to do; cheap, and raises nothing
 ///   looked_up, look_up(binding), lock()  finds its tables and locks them, under the guard
 ///   target                               the table that it writes
+///   runs_users_code()                    whether code of users may run there
 ///   Tasks                                what is to be done for some customers
 ///   plan(..., change, tasks, failures)   adds to them what a change asks for
 ///   carry_out(binding, tasks, are_new)   does it
@@ -123,7 +126,6 @@ template <typename Rule> Datum after_trigger(const TriggerData &trigger)
 		return unchanged_row(trigger);
 	}
 
-	const Rights rights = {binding.owner, binding.search_path};
 	Failures failures(work, changes.by_row());
 	// A row that moves between partitions arrives as an INSERT where the trigger is FOR EACH ROW.
 	bool are_new = TRIGGER_FIRED_BY_INSERT(trigger.tg_event) && !(changes.by_row() && binding.is_partition);
@@ -131,8 +133,9 @@ template <typename Rule> Datum after_trigger(const TriggerData &trigger)
 	{
 		changes.mark();
 		const int64 size = groups.size();
-		const ErrorData *error = attempt(&rights, [&trigger, &work, &changes, size, are_new, &failures]
-										 { serve<Rule>(trigger, work, changes, size, are_new, failures); });
+		const ErrorData *error =
+			attempt(binding.owner, [&trigger, &work, &changes, size, are_new, &failures](Attempt &attempt)
+					{ serve<Rule>(attempt, trigger, work, changes, size, are_new, failures); });
 		if (error == nullptr)
 		{
 			failures.record();

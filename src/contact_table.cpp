@@ -3,6 +3,7 @@
 #include "compat.hpp"
 #include "fault.hpp"
 #include "foreign_code.hpp"
+#include "users_code.hpp"
 
 extern "C"
 {
@@ -88,6 +89,7 @@ ContactTable contact_table(Binding &binding, const char *name, LOCKMODE lock,
 				break;
 		}
 		found.others = list_concat(list_delete_first(members), referrers);
+		found.runs_users_code = contact_sync::runs_users_code(relation, binding);
 		binding.rests_on_absence |= relation->rd_rel->relhassubclass || found.others != NIL;
 	}
 	relation_close(relation, NoLock);

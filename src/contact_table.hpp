@@ -12,10 +12,11 @@ namespace contact_sync
 struct ContactTable
 {
 	Oid oid;
-	const char *name;	 ///< qualified and quoted; null where there is no such table
-	const char *problem; ///< why it cannot be used, as a clause; null where it can
-	int sqlstate;		 ///< of the problem
-	List *others;		 ///< OIDs of its children, and of the tables that foreign keys write along with it
+	const char *name;	  ///< qualified and quoted; null where there is no such table
+	const char *problem;  ///< why it cannot be used, as a clause; null where it can
+	int sqlstate;		  ///< of the problem
+	bool runs_users_code; ///< see users_code.hpp
+	List *others;		  ///< OIDs of its children, and of the tables that foreign keys write along with it
 
 	bool is_usable() const { return problem == nullptr; }
 	bool has(const char *column) const { return get_attnum(oid, column) != InvalidAttrNumber; }

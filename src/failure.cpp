@@ -59,20 +59,20 @@ template <typename Element> Datum text_array(int size, const Element &element)
 /// other.
 template <typename Say> void say(const Say &say)
 {
-	if (const ErrorData *unsaid = attempt(nullptr, say))
+	if (const ErrorData *unsaid = attempt(InvalidOid, [&say](Attempt &) { say(); }))
 		ereport(LOG_SERVER_ONLY, errcode(unsaid->sqlerrcode),
 				errmsg("contact_sync could not send a warning: %s", unsaid->message));
 }
 
-Rights rights_of_failures(const Work &work)
+Oid owner_of_failures(const Work &work)
 {
 	const Oid failures = get_relname_relid("failures", work.binding.extension_schema);
 	const HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(failures));
 	if (!HeapTupleIsValid(tuple))
-		return {GetUserId(), "pg_catalog, pg_temp"}; // the INSERT will say what is missing
+		return InvalidOid; // the INSERT will say what is missing
 	const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
-	return {owner, "pg_catalog, pg_temp"};
+	return owner;
 }
 
 /// Whether it is said for the first time in this session. A message names its table: of a partition, the topmost
@@ -198,8 +198,12 @@ void Failures::record()
 	const int size = list_length(added_);
 	auto *customers = static_cast<const char **>(palloc(sizeof(const char *) * size));
 	std::fill_n(customers, size, "(unknown)");
-	const Rights rights = rights_of_failures(work_);
-	const ErrorData *unrecorded = attempt(&rights, [this, customers] { insert(customers); });
+	const ErrorData *unrecorded = attempt(owner_of_failures(work_),
+										  [this, customers](Attempt &attempt)
+										  {
+											  attempt.admit_users_code("pg_catalog, pg_temp");
+											  insert(customers);
+										  });
 
 	for (int i = 0; i < size; i++)
 	{

@@ -70,7 +70,12 @@ void fail(const Work &work, const Failure &failure);
 /// Runs a body for a customer under the guard; true where it succeeded, else its error was dealt with by fail().
 template <typename Body> bool guarded(const Work &work, Field key, const Body &body)
 {
-	const ErrorData *error = attempt(nullptr, body);
+	const ErrorData *error = attempt(InvalidOid,
+									 [&body](Attempt &attempt)
+									 {
+										 attempt.admit_users_code();
+										 body();
+									 });
 	if (error == nullptr)
 		return true;
 	fail(work, {key, error->sqlerrcode, error->message, work.state_after_failure, error->detail, error->context});

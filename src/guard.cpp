@@ -19,44 +19,23 @@ void set_option(const char *name, const char *value, GucContext context)
 namespace
 {
 
-/// How long the body may wait for a lock. It gives up before any session that waits for it can find a deadlock, or else
-/// that session's customer would be the victim, outside any guard. And it looks for a deadlock itself at once: where it
-/// is the one that closes the circle, the other's check may be due any moment.
-///
-/// Both are read only when a wait begins. They are set as SET LOCAL would, not by hand, for a user's own trigger may
-/// set them too, and what that finds is what the end of the transaction restores.
-void limit_lock_waits()
+/// How long a body may wait for a lock, in milliseconds. It gives up before any session that waits for it can find a
+/// deadlock, or else that session's customer would be the victim, outside any guard.
+int patience(const Attempt &before)
 {
-	int timeout = Min(settings::lock_timeout, Max(DeadlockTimeout - 1, 1));
-	if (LockTimeout > 0)
-		timeout = Min(timeout, LockTimeout);
-
-	char milliseconds[16];
-	pg_ltoa(timeout, milliseconds);
-	set_option("lock_timeout", milliseconds);
-	set_option("deadlock_timeout", "1", PGC_SUSET);
+	const int most = Min(settings::lock_timeout, Max(before.deadlock_timeout - 1, 1));
+	return before.lock_timeout > 0 ? Min(most, before.lock_timeout) : most;
 }
 
-/// What a body finds changed, and gets back the way it was. The subtransaction gives parameters back at its end, and
-/// where it aborts the user that it began with: so all is taken after its begin, and the user given back before its
-/// end.
-struct Surroundings
+/// It looks for a deadlock itself at once: where it is the one that closes the circle, the other's check may be due any
+/// moment.
+constexpr int deadlock_timeout = 1;
+
+void restore_waits(const Attempt &before)
 {
-	Oid user;
-	int security_context;
-
-	static Surroundings change(const Rights *rights)
-	{
-		Surroundings before;
-		GetUserIdAndSecContext(&before.user, &before.security_context);
-		limit_lock_waits();
-		if (rights != nullptr)
-			take_on(*rights);
-		return before;
-	}
-
-	void restore() const { SetUserIdAndSecContext(user, security_context); }
-};
+	LockTimeout = before.lock_timeout;
+	DeadlockTimeout = before.deadlock_timeout;
+}
 
 bool is_the_clients(const ErrorData &error)
 {
@@ -70,41 +49,65 @@ const char *search_path_of(Oid schema)
 	return psprintf("pg_catalog, %s, pg_temp", quote_identifier(get_namespace_name(schema)));
 }
 
-void take_on(const Rights &rights, int security_context)
+void take_on(Oid role, int security_context)
 {
 	Oid user;
 	int present;
 	GetUserIdAndSecContext(&user, &present);
-	SetUserIdAndSecContext(rights.user,
-						   present | security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
-	// As fmgr_security_definer() does it: an override of the path would be stronger than the SET clauses of the
-	// functions that users' triggers call.
-	set_option("search_path", rights.search_path);
+	SetUserIdAndSecContext(role, present | security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
 }
 
-ErrorData *attempt(const Rights *rights, void (*body)(const void *argument), const void *argument)
+void Attempt::admit_users_code(const char *search_path)
+{
+	// As SET LOCAL would, not by hand: such code may set them too, and what that finds is what the end of the
+	// transaction restores.
+	char milliseconds[16];
+	pg_ltoa(patience(*this), milliseconds);
+	restore_waits(*this);
+	set_option("lock_timeout", milliseconds);
+	pg_ltoa(contact_sync::deadlock_timeout, milliseconds);
+	set_option("deadlock_timeout", milliseconds, PGC_SUSET);
+	// As fmgr_security_definer() does it: an override of the path would be stronger than the SET clauses of the
+	// functions that users' triggers call.
+	if (search_path != nullptr)
+		set_option("search_path", search_path);
+}
+
+ErrorData *attempt(Oid role, void (*body)(const void *argument, Attempt &attempt), const void *argument)
 {
 	const MemoryContext context = CurrentMemoryContext;
 	const ResourceOwner owner = CurrentResourceOwner;
 	ErrorData *volatile error = nullptr;
+	Attempt attempt = {};
+	GetUserIdAndSecContext(&attempt.user, &attempt.security_context);
+	attempt.lock_timeout = LockTimeout;
+	attempt.deadlock_timeout = DeadlockTimeout;
 
 	BeginInternalSubTransaction(nullptr);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		const Surroundings before = Surroundings::change(rights);
+		// Both are read only when a wait begins.
+		LockTimeout = patience(attempt);
+		DeadlockTimeout = deadlock_timeout;
+		// After the subtransaction's begin, and given back before its end: where it aborts it restores the user that
+		// it began with.
+		if (OidIsValid(role))
+			take_on(role);
 		as_error(
-			[body, argument]
+			[body, argument, &attempt]
 			{
 				fault("attempt");
-				body(argument);
+				body(argument, attempt);
 				fault("attempted");
 			});
-		before.restore();
+		SetUserIdAndSecContext(attempt.user, attempt.security_context);
+		restore_waits(attempt);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
 	{
+		restore_waits(attempt);
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		FlushErrorState();

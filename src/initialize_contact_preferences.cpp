@@ -36,6 +36,8 @@ struct InitializeContactPreferences
 
 	void lock() const { lock_table(target, RowExclusiveLock); }
 
+	bool runs_users_code() const { return target.runs_users_code; }
+
 	static void plan(const Binding &binding, const TriggerData &, const Work &, const Change &change, Tasks &customers,
 					 Failures &)
 	{

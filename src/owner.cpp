@@ -14,8 +14,9 @@ namespace contact_sync
 Datum run_as_owner(Oid table, const char *statement, Datum arguments, bool *is_null)
 {
 	const Relation relation = relation_open(table, AccessShareLock);
-	const Rights rights = {relation->rd_rel->relowner, search_path_of(RelationGetNamespace(relation))};
-	if (!has_privs_of_role(GetUserId(), rights.user))
+	const Oid owner = relation->rd_rel->relowner;
+	const char *search_path = search_path_of(RelationGetNamespace(relation));
+	if (!has_privs_of_role(GetUserId(), owner))
 		ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				errmsg("must have the rights of the owner of table \"%s\"", RelationGetRelationName(relation)),
 				errhint("Call this as the owner, as a member of it, or as superuser."));
@@ -27,7 +28,8 @@ Datum run_as_owner(Oid table, const char *statement, Datum arguments, bool *is_n
 	const int guc_level = NewGUCNestLevel();
 	// Of another role nothing may be left for later, such as a deferred trigger, that would run with the caller's
 	// rights.
-	take_on(rights, rights.user == user ? 0 : SECURITY_RESTRICTED_OPERATION);
+	take_on(owner, owner == user ? 0 : SECURITY_RESTRICTED_OPERATION);
+	set_option("search_path", search_path);
 	SPI_connect();
 
 	Oid type = TEXTARRAYOID;

@@ -91,6 +91,8 @@ struct UpdateContactMethods
 		lock_table(preferences, AccessShareLock);
 	}
 
+	bool runs_users_code() const { return target.runs_users_code || preferences.runs_users_code; }
+
 	enum class Task
 	{
 		nothing,

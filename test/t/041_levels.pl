@@ -374,9 +374,9 @@ sub generate
 		return 'UPDATE customers SET id = id + 1, ' . $setting->() if $type eq 'bigint' && chance(.3);
 		# The id of another who takes a new one; an error, where it is taken before it is free.
 		my $order = one_of('', 'DESC');
-		return 'UPDATE customers c SET id = o.new_id, phone = ' . number() . ' FROM (SELECT ctid AS row,'
-		  . " CASE who WHEN $one THEN " . $new_id->() . " ELSE (SELECT id FROM customers WHERE who = $one) END AS new_id"
-		  . " FROM customers WHERE who IN ($one, $other) ORDER BY who = $other $order) AS o WHERE c.ctid = o.row";
+		return 'UPDATE customers c SET id = n.id, phone = ' . number() . ' FROM (SELECT s.ctid AS row,'
+		  . " CASE s.who WHEN $one THEN " . $new_id->() . ' ELSE o.id END AS id FROM customers s JOIN customers o'
+		  . " ON o.who = $one WHERE s.who IN ($one, $other) ORDER BY s.who = $other $order) AS n WHERE c.ctid = n.row";
 	} ] if $shape eq 'plain';
 	$kinds{'child'} = [ 6, sub {
 		my $child = one_of(@children);
@@ -421,10 +421,7 @@ sub start_run
 	my $run = generate(shift);
 	my $database = $run->{database} = "run_$run->{seed}";
 	$node->safe_psql('postgres', "CREATE DATABASE $database");
-	# Which of two rows comes first must not be a matter of where rows lie or what is known of a table, for that is not
-	# the same in both schemas: joins keep the order of a subquery.
 	my @script = ('SET client_min_messages = warning;', '\set ON_ERROR_ROLLBACK on',
-		'SET enable_hashjoin = off;', 'SET enable_mergejoin = off;',
 		map { ("CREATE SCHEMA by_$_;", "SET search_path = by_$_;", $run->{setup}{$_}) } @levels);
 	my $number = 0;
 	for my $step (@{ $run->{steps} })
@@ -435,7 +432,10 @@ sub start_run
 		my $sql = $step->{sql} =~ /\\\.$/ ? $step->{sql} : "$step->{sql};";
 		for my $level (@levels)
 		{
-			push @script, "SET search_path = by_$level;", $sql, "\\set ${level}_state :SQLSTATE",
+			# Which of two rows comes first must not be a matter of where rows lie or what is known of a table, for that is
+			# not the same in both schemas: nested loops keep the order of a subquery.
+			push @script, "SET search_path = by_$level;", 'SET enable_hashjoin = off;', 'SET enable_mergejoin = off;',
+			  $sql, "\\set ${level}_state :SQLSTATE", 'RESET enable_hashjoin;', 'RESET enable_mergejoin;',
 			  # What the users do themselves is no matter of the rules.
 			  $step->{kind} eq 'contact data' ? () : "SELECT '$number, $level-level: ' || line FROM ($wrong) AS x(line);";
 		}
