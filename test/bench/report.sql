@@ -11,8 +11,9 @@ CREATE TABLE row_security (contender text, sqlstate text, verdict text);
 CREATE TABLE contender (place integer, contender text, title text, what text);
 INSERT INTO contender VALUES
     (1, 'none', 'none', 'customers without triggers; contact data is not written'),
-    (2, 'floor', 'floor', 'no triggers; one statement that changes customers and updates the methods that it knows are '
-                          'there; the least there is to do'),
+    (2, 'floor', 'floor', 'the least there is to do: a BEFORE UPDATE trigger that is never called, for PostgreSQL locks '
+                          'each row for it; and one statement that changes customers and updates the methods that it '
+                          'knows are there'),
     (3, 'by_hand', 'by hand', 'no triggers; one statement, as a careful application would write it: it changes '
                               'customers and updates their methods, or inserts those that are missing'),
     (4, 'legacy', 'legacy', 'the legacy PL/pgSQL triggers'),
