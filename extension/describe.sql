@@ -38,6 +38,16 @@ AS $$
 $$;
 COMMENT ON FUNCTION @extschema@.is_ours(oid) IS 'whether a function belongs to the extension contact_sync';
 
+CREATE FUNCTION @extschema@.plain_name(relation oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT format('%s.%s', n.nspname, c.relname)
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.oid = relation
+$$;
+COMMENT ON FUNCTION @extschema@.plain_name(oid) IS
+    'a table''s name with its schema, as messages have it in double quotes';
+
 CREATE FUNCTION @extschema@.trigger_arguments(arguments bytea) RETURNS text[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$

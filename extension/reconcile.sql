@@ -367,7 +367,8 @@ BEGIN
     FOR i IN 1..coalesce(cardinality(unfit), 0) LOOP
         failed := failed + 1;
         IF NOT @extschema@.record_failure(m.customers, unfit[i], function, state, reasons[i]) OR failed <= 10 THEN
-            RAISE WARNING 'contact data of customer % of table "%" cannot be mended: %', unfit[i], m.name, reasons[i]
+            RAISE WARNING 'contact data of customer % of table "%" cannot be mended: %',
+                          unfit[i], @extschema@.plain_name(m.customers), reasons[i]
                 USING ERRCODE = state,
                       HINT = 'The others go on. Mend the cause, and call contact_sync.reconcile again.';
         END IF;
@@ -478,20 +479,20 @@ CREATE FUNCTION @extschema@.validate(customers regclass, constraint_id oid) RETU
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    table_name text;
+    relation regclass;
     constraint_name text;
 BEGIN
-    SELECT format('%I.%I', n.nspname, c.relname), k.conname INTO table_name, constraint_name
-    FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE k.oid = constraint_id AND NOT k.convalidated;
-    IF table_name IS NULL THEN
+    SELECT k.conrelid, k.conname INTO relation, constraint_name
+    FROM pg_constraint k WHERE k.oid = constraint_id AND NOT k.convalidated;
+    IF relation IS NULL THEN
         RETURN true;
     END IF;
     PERFORM FROM @extschema@.run_as_owner(
-        customers, format('ALTER TABLE %s VALIDATE CONSTRAINT %I', table_name, constraint_name)) AS r(nothing text);
+        customers, format('ALTER TABLE %s VALIDATE CONSTRAINT %I', relation, constraint_name)) AS r(nothing text);
     RETURN true;
 EXCEPTION WHEN integrity_constraint_violation OR lock_not_available THEN
-    RAISE WARNING 'constraint "%" of table "%" is not validated: %', constraint_name, table_name, SQLERRM
+    RAISE WARNING 'constraint "%" of table "%" is not validated: %',
+                  constraint_name, @extschema@.plain_name(relation), SQLERRM
         USING ERRCODE = SQLSTATE, HINT = 'Mend the rows that break it, and call contact_sync.reconcile again.';
     RETURN false;
 END
@@ -655,7 +656,7 @@ BEGIN
 
     orphans := @extschema@.count_orphans(s);
     IF orphans > 0 THEN
-        RAISE WARNING 'contact rows of no customer in "%": %', customers, orphans
+        RAISE WARNING 'contact rows of no customer in "%": %', @extschema@.plain_name(customers), orphans
             USING ERRCODE = 'foreign_key_violation',
                   HINT = 'They are left alone: contact_sync.drift shows them, as orphan.';
     END IF;

@@ -16,10 +16,10 @@ BEGIN
             USING ERRCODE = 'undefined_table',
                   HINT = 'Name it with its schema, as in contact_sync.disable(''public.customers'').';
     ELSIF kind NOT IN ('r', 'p') THEN
-        RAISE EXCEPTION '"%" is not a table', customers
+        RAISE EXCEPTION '"%" is not a table', @extschema@.plain_name(customers)
             USING ERRCODE = 'wrong_object_type', HINT = 'Name the table that has the triggers.';
     ELSIF partition THEN
-        RAISE EXCEPTION '"%" is a partition', customers
+        RAISE EXCEPTION '"%" is a partition', @extschema@.plain_name(customers)
             USING ERRCODE = 'wrong_object_type',
                   HINT = format('Name the table it is part of, %s.', pg_partition_root(customers));
     END IF;
@@ -55,7 +55,7 @@ BEGIN
         END IF;
     END LOOP;
     IF NOT found_any THEN
-        RAISE EXCEPTION 'there are no triggers on "%" that keep contact data', customers
+        RAISE EXCEPTION 'there are no triggers on "%" that keep contact data', @extschema@.plain_name(customers)
             USING ERRCODE = 'undefined_object',
                   HINT = 'contact_sync.attach puts them there; contact_sync.verify tells what is missing.';
     END IF;
@@ -85,13 +85,14 @@ BEGIN
         obstacles := @extschema@.obstacles(
             customers, @extschema@.describe(customers, NULL::name, NULL::name, NULL::name), false);
         IF obstacles IS NOT NULL THEN
-            RAISE NOTICE 'how many customers of "%" drifted meanwhile cannot be told', customers
+            RAISE NOTICE 'how many customers of "%" drifted meanwhile cannot be told', @extschema@.plain_name(customers)
                 USING DETAIL = obstacles, HINT = 'contact_sync.verify shows what is wrong.';
         ELSE
             SELECT count(DISTINCT d.customer) INTO drifted
             FROM @extschema@.drift(customers) d WHERE d.kind <> 'orphan';
             IF drifted > 0 THEN
-                RAISE NOTICE 'customers of "%" whose contact data drifted meanwhile: %', customers, drifted
+                RAISE NOTICE 'customers of "%" whose contact data drifted meanwhile: %',
+                             @extschema@.plain_name(customers), drifted
                     USING HINT = format('CALL contact_sync.reconcile(%L) mends it; contact_sync.drift shows it.',
                                         customers::text);
             END IF;

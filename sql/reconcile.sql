@@ -257,6 +257,8 @@ CREATE TABLE contact_methods (customer_id int, method_type "the %s", phone_numbe
     UNIQUE (customer_id, method_type));
 CREATE TABLE "100% ""customers""" ("the %I" int PRIMARY KEY, phone text, "W %L" text);
 INSERT INTO "100% ""customers""" VALUES (1, '0701', '0801'), (2, '0702', '080200');
+INSERT INTO contact_methods VALUES (3, 'sms', '0703');
+ALTER TABLE contact_methods ADD CONSTRAINT "100% ""good""" CHECK (phone_number <> '0703') NOT VALID;
 CALL contact_sync.reconcile('"100% ""customers"""', 10, 'the %I', 'phone', 'W %L');
 SELECT * FROM contact_methods ORDER BY customer_id, method_type;
 SELECT * FROM contact_sync.drift('"100% ""customers"""', 'the %I', 'phone', 'W %L');

@@ -100,13 +100,14 @@ SELECT * FROM contact_sync.detach('parent');
 --
 -- What there is nothing to switch on
 --
-CREATE VIEW shown AS SELECT * FROM parent;
-CREATE TABLE bare (id bigint);
-SELECT * FROM contact_sync.disable('shown');
-SELECT * FROM contact_sync.disable('part');
-SELECT * FROM contact_sync.disable('bare');
-SELECT * FROM contact_sync.enable('bare');
-SELECT * FROM contact_sync.detach('bare');
+CREATE VIEW "Shown" AS SELECT * FROM parent;
+CREATE TABLE "Bare" (id bigint);
+ALTER TABLE part RENAME TO "Part";
+SELECT * FROM contact_sync.disable('"Shown"');
+SELECT * FROM contact_sync.disable('"Part"');
+SELECT * FROM contact_sync.disable('"Bare"');
+SELECT * FROM contact_sync.enable('"Bare"');
+SELECT * FROM contact_sync.detach('"Bare"');
 SELECT * FROM contact_sync.disable(NULL);
 SET search_path = regress_switch_2;
 SELECT * FROM contact_sync.enable();            -- no customers in search_path

@@ -135,6 +135,7 @@ Binding *bind(const TriggerData &trigger)
 	binding->schema = get_rel_namespace(topmost);
 	binding->table_name = qualified_name(binding->table);
 	binding->customers = qualified_name(topmost);
+	binding->plain_name = psprintf("%s.%s", get_namespace_name(binding->schema), get_rel_name(topmost));
 	binding->search_path = search_path_of(binding->schema);
 	binding->extension_schema = get_func_namespace(trigger.tg_trigger->tgfoid);
 	binding->number = quote_qualified_identifier(get_namespace_name(binding->extension_schema), "number");

@@ -22,7 +22,8 @@ struct Binding
 	Oid schema;				  ///< where the contact tables are: the topmost parent's schema
 	Oid extension_schema;	  ///< where number() and the table failures are: the schema of the trigger's function
 	const char *table_name;	  ///< qualified and quoted, for SQL
-	const char *customers;	  ///< the topmost parent's name, qualified and quoted, for people and for failures
+	const char *customers;	  ///< the topmost parent's name, qualified and quoted, for failures and for SQL
+	const char *plain_name;	  ///< the same for people, who see it in double quotes
 	const char *search_path;  ///< for the body: pg_catalog, the schema, pg_temp
 	const char *key_equality; ///< the operator that compares keys, qualified; null where the type has none
 	const char *number;		  ///< the function number(), qualified and quoted

@@ -176,7 +176,7 @@ void Failures::tell(const Failure &failure, const char *customer, bool recorded)
 			fault("tell");
 			ereport(WARNING, errcode(failure.sqlstate),
 					errmsg("%s() failed for customer %s of table \"%s\": %s", work_.function, customer,
-						   work_.binding.customers, failure.message),
+						   work_.binding.plain_name, failure.message),
 					errdetail_internal("%s", failure.state),
 					errdetail_log("%s%s%s%s%s", failure.state, failure.detail ? "\n" : "",
 								  failure.detail ? failure.detail : "", failure.context ? "\n" : "",
@@ -211,7 +211,7 @@ void Failures::record()
 		if (unrecorded != nullptr)
 			ereport(LOG_SERVER_ONLY, errcode(failure.sqlstate),
 					errmsg("contact_sync could not record a failure of %s() for customer %s of table \"%s\": %s",
-						   work_.function, customers[i], work_.binding.customers, unrecorded->message),
+						   work_.function, customers[i], work_.binding.plain_name, unrecorded->message),
 					errdetail_internal("%s", failure.message));
 		if (*told_ < warnings_allowed)
 		{
@@ -237,7 +237,7 @@ void Failures::sum_up() const
 		{
 			ereport(WARNING, errcode(untold_sqlstate_),
 					errmsg("%s() failed %lld more times on table \"%s\"", work_.function,
-						   static_cast<long long>(untold_), work_.binding.customers),
+						   static_cast<long long>(untold_), work_.binding.plain_name),
 					errdetail("The customers' rows are saved. Of one statement, ten failures are told."),
 					errhint("All are recorded in contact_sync.failures, or in the server log where that failed."));
 		});
@@ -265,7 +265,7 @@ void warn_once(int sqlstate, const char *message, const char *hint)
 void skip(const Work &work, int sqlstate, const char *problem)
 {
 	warn_once(sqlstate,
-			  psprintf("%s() leaves work undone on table \"%s\": %s", work.function, work.binding.customers, problem),
+			  psprintf("%s() leaves work undone on table \"%s\": %s", work.function, work.binding.plain_name, problem),
 			  psprintf("SELECT * FROM contact_sync.verify(%s) says what to mend.",
 					   quote_literal_cstr(work.binding.customers)));
 }
