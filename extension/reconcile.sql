@@ -199,8 +199,9 @@ BEGIN
                    (SELECT pg_catalog.count(*) FROM deleted) OPERATOR(pg_catalog.+)
                    (SELECT pg_catalog.count(*) FROM inserted),
                pg_catalog.array_agg(pg_catalog.format('%%s', unfit.id)),
-               pg_catalog.array_agg(pg_catalog.format('%%s number is too long for column "phone_number" of table %%s: '
-                                                      'it has room for %%s characters', unfit.source, %9$L, %7$L))
+               pg_catalog.array_agg(pg_catalog.format('%%s number is too long for column "phone_number" of table '
+                                                      '"contact_methods": it has room for %%s characters',
+                                                      unfit.source, %7$L))
         FROM (SELECT DISTINCT d.id, d.source FROM drifted AS d WHERE d.unfit) AS unfit
         $sql$,
         customer, s.name, s.id_column, s.id_equality, s.id_type, preferred, room, found, methods.name, compared,

@@ -113,9 +113,9 @@ struct UpdateContactMethods
 			pg_mbstrlen_with_len(number.data(), static_cast<int>(number.size())) > max_characters)
 		{
 			failures.add({field(binding.id, change.after), ERRCODE_STRING_DATA_RIGHT_TRUNCATION,
-						  psprintf("%s number is too long for column \"phone_number\" of table %s: it has room for %d "
-								   "characters",
-								   NameStr(column.name), target.name, max_characters),
+						  psprintf("%s number is too long for column \"phone_number\" of table \"contact_methods\": "
+								   "it has room for %d characters",
+								   NameStr(column.name), max_characters),
 						  "The customer's row is saved; the methods concerned keep the number they had, if any.",
 						  nullptr, nullptr});
 			return Task::nothing;
@@ -152,7 +152,7 @@ struct UpdateContactMethods
 	{
 		if (unique == Unique::none)
 			ereport(ERROR, errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
-					errmsg("there is no unique index on (customer_id, method_type) of table %s", target.name));
+					errmsg("there is no unique index on (customer_id, method_type) of table \"contact_methods\""));
 
 		const auto insert_with = [this, &binding](bool as_new)
 		{
