@@ -169,7 +169,8 @@ WHERE contender NOT IN ('none', 'floor') ORDER BY place;
 \o short.md
 SELECT format($$
 Times as a multiple of what it takes without triggers (numbers untouched), or of one statement in which an application
-writes the contact data itself; medians of interleaved rounds.
+writes the contact data itself; medians of interleaved rounds. The floor is the least there is to do: PostgreSQL locks
+each row of an UPDATE for a BEFORE trigger, even for one that is never called.
 Measured with %s on %s, without fsync.
 $$, substring(version() FROM '^PostgreSQL [^ ]+'), :'machine');
 \i :bench/short.sql
