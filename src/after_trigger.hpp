@@ -39,8 +39,8 @@ template <typename Rule> bool concerns(const Binding &binding, const Change &cha
 /// Serves the next `limit` changes that concern the rule. `are_new`: their customers have no contact data yet, as far
 /// as anybody can tell. To be called under the guard; raises what the rule's statements raise.
 template <typename Rule>
-void serve(Attempt &attempt, const TriggerData &trigger, const Work &work, Changes &changes, int64 limit, bool are_new,
-		   Failures &failures)
+void serve(const Attempt &attempt, const TriggerData &trigger, const Work &work, Changes &changes, int64 limit,
+		   bool are_new, Failures &failures)
 {
 	fault("serve");
 	Binding &binding = ready<Rule>(trigger);
@@ -134,7 +134,7 @@ template <typename Rule> Datum after_trigger(const TriggerData &trigger)
 		changes.mark();
 		const int64 size = groups.size();
 		const ErrorData *error =
-			attempt(binding.owner, [&trigger, &work, &changes, size, are_new, &failures](Attempt &attempt)
+			attempt(binding.owner, [&trigger, &work, &changes, size, are_new, &failures](const Attempt &attempt)
 					{ serve<Rule>(attempt, trigger, work, changes, size, are_new, failures); });
 		if (error == nullptr)
 		{

@@ -59,7 +59,7 @@ template <typename Element> Datum text_array(int size, const Element &element)
 /// other.
 template <typename Say> void say(const Say &say)
 {
-	if (const ErrorData *unsaid = attempt(InvalidOid, [&say](Attempt &) { say(); }))
+	if (const ErrorData *unsaid = attempt(InvalidOid, [&say](const Attempt &) { say(); }))
 		ereport(LOG_SERVER_ONLY, errcode(unsaid->sqlerrcode),
 				errmsg("contact_sync could not send a warning: %s", unsaid->message));
 }
@@ -199,7 +199,7 @@ void Failures::record()
 	auto *customers = static_cast<const char **>(palloc(sizeof(const char *) * size));
 	std::fill_n(customers, size, "(unknown)");
 	const ErrorData *unrecorded = attempt(owner_of_failures(work_),
-										  [this, customers](Attempt &attempt)
+										  [this, customers](const Attempt &attempt)
 										  {
 											  attempt.admit_users_code("pg_catalog, pg_temp");
 											  insert(customers);

@@ -71,7 +71,7 @@ void fail(const Work &work, const Failure &failure);
 template <typename Body> bool guarded(const Work &work, Field key, const Body &body)
 {
 	const ErrorData *error = attempt(InvalidOid,
-									 [&body](Attempt &attempt)
+									 [&body](const Attempt &attempt)
 									 {
 										 attempt.admit_users_code();
 										 body();

@@ -57,7 +57,7 @@ void take_on(Oid role, int security_context)
 	SetUserIdAndSecContext(role, present | security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
 }
 
-void Attempt::admit_users_code(const char *search_path)
+void Attempt::admit_users_code(const char *search_path) const
 {
 	// As SET LOCAL would, not by hand: such code may set them too, and what that finds is what the end of the
 	// transaction restores.
@@ -73,7 +73,7 @@ void Attempt::admit_users_code(const char *search_path)
 		set_option("search_path", search_path);
 }
 
-ErrorData *attempt(Oid role, void (*body)(const void *argument, Attempt &attempt), const void *argument)
+ErrorData *attempt(Oid role, void (*body)(const void *argument, const Attempt &attempt), const void *argument)
 {
 	const MemoryContext context = CurrentMemoryContext;
 	const ResourceOwner owner = CurrentResourceOwner;

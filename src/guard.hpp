@@ -17,7 +17,7 @@ struct Attempt
 
 	/// To be called before any code of users can run (users_code.hpp): it may look names up, in `search_path` where one
 	/// is given, and set the time-outs itself, for as long as that holds without an attempt around it. It is not cheap.
-	void admit_users_code(const char *search_path = nullptr);
+	void admit_users_code(const char *search_path = nullptr) const;
 };
 
 /// The search_path for what belongs to a schema's customers: pg_catalog, the schema, pg_temp.
@@ -34,14 +34,15 @@ void take_on(Oid role, int security_context = 0);
 /// again, for they are the client's to act on: a cancelled query (57014) and a serialization failure (40001).
 /// The body runs with the rights of `role`, or without one with those it finds. All that is awaited inside is awaited
 /// for contact_sync.lock_timeout at the most. User, search_path and time-outs are on return what they were.
-ErrorData *attempt(Oid role, void (*body)(const void *argument, Attempt &attempt), const void *argument);
+ErrorData *attempt(Oid role, void (*body)(const void *argument, const Attempt &attempt), const void *argument);
 
 /// The same for a function object.
 template <typename Body> ErrorData *attempt(Oid role, const Body &body)
 {
 	static_assert(std::is_trivially_destructible_v<Body>, "an ERROR in the body would jump over a destructor");
 	return attempt(
-		role, [](const void *argument, Attempt &attempt) { (*static_cast<const Body *>(argument))(attempt); }, &body);
+		role, [](const void *argument, const Attempt &attempt) { (*static_cast<const Body *>(argument))(attempt); },
+		&body);
 }
 
 /// Sets a parameter until the attempt, or an AtEOXact_GUC() of the caller's own, gives it back.
