@@ -1,6 +1,6 @@
 --
 -- The AFTER triggers FOR EACH STATEMENT and FOR EACH ROW: how attach makes and changes them; and what only a statement
--- of many rows can show: batches, one attempt for all, and halves of it where one fails.
+-- of many rows can show: batches, one attempt for all, and parts of it where one fails.
 --
 \pset format unaligned
 \pset footer off
@@ -120,7 +120,7 @@ SELECT count(*) AS drifted FROM contact_sync.drift('customers');
 DROP TABLE customers, contact_methods, contact_preferences, contact_history;
 
 --
--- One attempt for a statement, and halves where it fails
+-- One attempt for a statement, and parts where it fails
 --
 CREATE TABLE customers (id int PRIMARY KEY, phone text, whatsapp text, name text);
 SELECT count(*) FROM contact_sync.attach('customers');
@@ -155,6 +155,23 @@ SELECT customer, function, times, sqlstate, message FROM contact_sync.failures;
 UPDATE customers SET phone = CASE id WHEN 1 THEN 'P0001 bad' WHEN 1000 THEN 'MINE1 bad' ELSE phone || 'x' END;
 SELECT * FROM outcome;
 SELECT customer, function, times, sqlstate, message FROM contact_sync.failures ORDER BY 1;
+-- Of several batches those before the one at fault are written twice, and those after it once, wherever it is.
+CREATE SEQUENCE written;
+CREATE FUNCTION count_written() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM nextval('written');
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER count_written BEFORE INSERT ON contact_methods FOR EACH ROW EXECUTE FUNCTION count_written();
+CALL begin_anew();
+INSERT INTO customers SELECT i, CASE i WHEN 3999 THEN '23514 bad' ELSE '07' || i END FROM generate_series(1, 4000) i;
+SELECT *, (SELECT last_value FROM written) / (3.0 * 4000) < 2.5 AS written_twice FROM outcome;
+CALL begin_anew();
+SELECT setval('written', 1);
+INSERT INTO customers SELECT i, CASE i WHEN 1 THEN '23514 bad' ELSE '07' || i END FROM generate_series(1, 4000) i;
+SELECT *, (SELECT last_value FROM written) / (3.0 * 4000) < 1.2 AS written_once FROM outcome;
+DROP TRIGGER count_written ON contact_methods;
 -- What is not of a row would only come again: one attempt, and all on record; ten told, and how many more.
 CALL begin_anew();
 INSERT INTO customers SELECT i, CASE i WHEN 7 THEN '42501 bad' ELSE '07' || i END FROM generate_series(1, 1000) i;

@@ -36,11 +36,12 @@ template <typename Rule> bool concerns(const Binding &binding, const Change &cha
 	return !field(binding.id, change.after).null && Rule::concerns(binding, change);
 }
 
-/// Serves the next `limit` changes that concern the rule. `are_new`: their customers have no contact data yet, as far
-/// as anybody can tell. To be called under the guard; raises what the rule's statements raise.
+/// Serves the next `limit` changes that concern the rule, and counts them in `served` batch by batch. `are_new`: their
+/// customers have no contact data yet, as far as anybody can tell. To be called under the guard; raises what the rule's
+/// statements raise.
 template <typename Rule>
 void serve(const Attempt &attempt, const TriggerData &trigger, const Work &work, Changes &changes, int64 limit,
-		   bool are_new, Failures &failures)
+		   bool are_new, Failures &failures, int64 &served)
 {
 	fault("serve");
 	Binding &binding = ready<Rule>(trigger);
@@ -58,19 +59,19 @@ void serve(const Attempt &attempt, const TriggerData &trigger, const Work &work,
 	const MemoryContext caller = MemoryContextSwitchTo(memory);
 	Change change;
 	bool more = true;
-	while (more && limit > 0)
+	while (more && served < limit)
 	{
 		typename Rule::Tasks tasks(binding);
 		int size = 0;
-		while (size < Min(limit, Batch::limit(binding)) && (more = changes.next(change)))
+		while (size < Min(limit - served, Batch::limit(binding)) && (more = changes.next(change)))
 			if (concerns<Rule>(binding, change))
 			{
 				rule.plan(binding, trigger, work, change, tasks, failures);
 				size++;
 			}
-		limit -= size;
 		rule.carry_out(binding, tasks, are_new);
 		fault("served");
+		served += size;
 		MemoryContextReset(memory);
 	}
 	MemoryContextSwitchTo(caller);
@@ -99,7 +100,7 @@ template <typename Rule> int64 count(const Binding &binding, Changes &changes, i
 ///   plan(..., change, tasks, failures)   adds to them what a change asks for
 ///   carry_out(binding, tasks, are_new)   does it
 ///
-/// All of a statement is one attempt. Where that fails for what is in a row, it is made again in halves, until the rows
+/// All of a statement is one attempt. Where that fails for what is in a row, it is made again in parts, until the rows
 /// at fault stand alone.
 template <typename Rule> Datum after_trigger(const TriggerData &trigger)
 {
@@ -133,9 +134,10 @@ template <typename Rule> Datum after_trigger(const TriggerData &trigger)
 	{
 		changes.mark();
 		const int64 size = groups.size();
-		const ErrorData *error =
-			attempt(binding.owner, [&trigger, &work, &changes, size, are_new, &failures](const Attempt &attempt)
-					{ serve<Rule>(attempt, trigger, work, changes, size, are_new, failures); });
+		int64 served = 0;
+		const ErrorData *error = attempt(
+			binding.owner, [&trigger, &work, &changes, size, are_new, &failures, &served](const Attempt &attempt)
+			{ serve<Rule>(attempt, trigger, work, changes, size, are_new, failures, served); });
 		if (error == nullptr)
 		{
 			failures.record();
@@ -151,7 +153,8 @@ template <typename Rule> Datum after_trigger(const TriggerData &trigger)
 			are_new = false;
 			groups.try_again();
 		}
-		else if (!may_be_one_rows_fault(error->sqlerrcode) || !groups.split(count<Rule>(binding, changes, size)))
+		else if (!may_be_one_rows_fault(error->sqlerrcode) ||
+				 !groups.split(count<Rule>(binding, changes, size), served, Batch::limit(binding)))
 		{
 			for (int64 left = size; left > 0 && changes.next(change);)
 				if (concerns<Rule>(binding, change))

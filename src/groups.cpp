@@ -35,13 +35,18 @@ void Groups::try_again()
 	waiting_[waiting_count_++] = size_;
 }
 
-bool Groups::split(int64 size)
+bool Groups::split(int64 size, int64 served, int64 batch)
 {
+	const int64 failed = Min(batch, size - served);
+	const int64 parts[] = {size - served - failed, failed - failed / 2, failed / 2, served};
+	const auto count = std::count_if(std::begin(parts), std::end(parts), [](int64 part) { return part > 0; });
+
 	// Those that wait have an attempt coming too.
-	if (size < 2 || attempts_ + waiting_count_ + 2 > most_attempts)
+	if (count < 2 || attempts_ + waiting_count_ + count > most_attempts)
 		return false;
-	waiting_[waiting_count_++] = size - size / 2;
-	waiting_[waiting_count_++] = size / 2;
+	for (const int64 part : parts)
+		if (part > 0)
+			waiting_[waiting_count_++] = part;
 	return true;
 }
 

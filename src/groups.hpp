@@ -10,8 +10,9 @@ namespace contact_sync
 /// know, and so a user's own. Any other is about tables, locks or the server, and would only come again.
 bool may_be_one_rows_fault(int sqlstate);
 
-/// The groups of changes to try, one after the other in the order of the changes: first all of them, then halves of
-/// what failed. Each change is tried, and there are at most `most_attempts` attempts.
+/// The groups of changes to try, one after the other in the order of the changes: first all of them. Of a group that
+/// failed, what came before the batch at fault, halves of that batch, and what comes after it. Each change is tried,
+/// and there are at most `most_attempts` attempts.
 class Groups
 {
   public:
@@ -26,8 +27,9 @@ class Groups
 	/// Lets the same group come once more.
 	void try_again();
 
-	/// Lets the halves of the group come next, which has `size` changes; false where it cannot be split any more.
-	bool split(int64 size);
+	/// Lets parts of the group come next; false where it cannot be split any more. It has `size` changes, was served in
+	/// batches of `batch`, and `served` changes were before the one that failed.
+	bool split(int64 size, int64 served, int64 batch);
 
   private:
 	int64 waiting_[most_attempts] = {PG_INT64_MAX};
