@@ -89,7 +89,10 @@ ContactTable contact_table(Binding &binding, const char *name, LOCKMODE lock,
 				break;
 		}
 		found.others = list_concat(list_delete_first(members), referrers);
+		// What this reads of the catalog is not to stay with the binding.
+		MemoryContextSwitchTo(caller);
 		found.runs_users_code = contact_sync::runs_users_code(relation, binding);
+		MemoryContextSwitchTo(binding.context);
 		binding.rests_on_absence |= relation->rd_rel->relhassubclass || found.others != NIL;
 	}
 	relation_close(relation, NoLock);

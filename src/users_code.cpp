@@ -45,7 +45,7 @@ bool is_harmless(const Trigger &trigger, const Binding &binding)
 	return trigger.tgqual == nullptr && is_ours(trigger.tgfoid, binding);
 }
 
-/// The same for an expression as the catalog has it, or a list of them.
+/// Whether an expression as the catalog has it, or each of a list of them, computes a value in C and does no more.
 bool is_computation(const char *expression)
 {
 	return contact_sync::is_computation(static_cast<Node *>(stringToNode(expression)));
