@@ -131,7 +131,7 @@ SPIPlanPtr prepare(Binding &binding, const char *sql, bool many)
 
 	SPI_connect();
 	fault("prepare");
-	const SPIPlanPtr plan = SPI_prepare_cursor(sql, lengthof(types), types, CURSOR_OPT_GENERIC_PLAN);
+	const SPIPlanPtr plan = SPI_prepare(sql, lengthof(types), types);
 	if (plan == nullptr)
 		ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR),
 				errmsg("contact_sync: SPI_prepare returned %s", SPI_result_code_string(SPI_result)));
