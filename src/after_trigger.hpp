@@ -63,7 +63,7 @@ void serve(const Attempt &attempt, const TriggerData &trigger, const Work &work,
 	{
 		typename Rule::Tasks tasks(binding);
 		int size = 0;
-		while (size < Min(limit - served, Batch::limit(binding)) && (more = changes.next(change)))
+		while (size < Min(limit - served, Batch::limit(binding, are_new)) && (more = changes.next(change)))
 			if (concerns<Rule>(binding, change))
 			{
 				rule.plan(binding, trigger, work, change, tasks, failures);
@@ -154,7 +154,7 @@ template <typename Rule> Datum after_trigger(const TriggerData &trigger)
 			groups.try_again();
 		}
 		else if (!may_be_one_rows_fault(error->sqlerrcode) ||
-				 !groups.split(count<Rule>(binding, changes, size), served, Batch::limit(binding)))
+				 !groups.split(count<Rule>(binding, changes, size), served, Batch::limit(binding, are_new)))
 		{
 			for (int64 left = size; left > 0 && changes.next(change);)
 				if (concerns<Rule>(binding, change))

@@ -25,8 +25,9 @@ class Batch
 
 	explicit Batch(const Binding &binding);
 
-	/// How many customers may be in a batch: it bounds the memory of a statement that changes millions.
-	static int limit(const Binding &binding);
+	/// How many customers may be in a batch, which bounds the memory of a statement that changes millions; more where
+	/// they are new.
+	static int limit(const Binding &binding, bool are_new);
 
 	void add(Datum key, bool whatsapp, bool phone);
 	int size() const { return keys_->nelems; }

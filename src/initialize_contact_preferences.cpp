@@ -48,11 +48,11 @@ struct InitializeContactPreferences
 	void carry_out(Binding &binding, const Tasks &customers, bool are_new)
 	{
 		const auto new_sql = [this](bool many)
-		{ return psprintf("INSERT INTO %s (customer_id) SELECT k.id FROM %s", target.name, from_batch(many)); };
+		{ return psprintf("INSERT INTO %s (customer_id) SELECT k.id FROM %s", target.name, from_batch(many, true)); };
 		const auto missing_sql = [this, &binding](bool many)
 		{
 			return psprintf("INSERT INTO %s (customer_id) SELECT k.id FROM %s %s", target.name,
-							from_customers(binding, many),
+							from_customers(binding, many, false),
 							unique == Unique::immediate
 								? "ON CONFLICT (customer_id) DO NOTHING"
 								: psprintf("WHERE NOT EXISTS (SELECT FROM %s AS p WHERE p.customer_id %s k.id)",

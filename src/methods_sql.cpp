@@ -72,14 +72,14 @@ const char *update_sql(const Binding &binding, const ContactTable &methods, bool
 	const char *number = number_of_row(binding);
 	return psprintf("UPDATE %s AS m SET %s FROM %s WHERE %s "
 					"AND COALESCE(m.phone_number::pg_catalog.text, '') OPERATOR(pg_catalog.<>) %s",
-					methods.name, other_number(methods, number), from_customers(binding, many), row_is_meant(binding),
-					number);
+					methods.name, other_number(methods, number), from_customers(binding, many, false),
+					row_is_meant(binding), number);
 }
 
 const char *delete_sql(const Binding &binding, const ContactTable &methods, bool many)
 {
-	return psprintf("DELETE FROM %s AS m USING %s WHERE %s AND %s IS NULL", methods.name, from_customers(binding, many),
-					row_is_meant(binding), number_of_row(binding));
+	return psprintf("DELETE FROM %s AS m USING %s WHERE %s AND %s IS NULL", methods.name,
+					from_customers(binding, many, false), row_is_meant(binding), number_of_row(binding));
 }
 
 const char *insert_sql(const Binding &binding, const ContactTable &methods, const ContactTable &preferences,
@@ -106,8 +106,8 @@ const char *insert_sql(const Binding &binding, const ContactTable &methods, cons
 					 "('phone_call', %9$s, k.phone)) AS w (method, number, is_meant) "
 					 "WHERE w.is_meant AND w.number IS NOT NULL",
 					 methods.name, has_preferred ? ", is_preferred" : "", are_new ? "" : "DISTINCT",
-					 type_of(methods, "method_type"), preferred, from_customers(binding, many), join_preferences,
-					 number_in_sql(binding, binding.whatsapp), number_in_sql(binding, binding.phone));
+					 type_of(methods, "method_type"), preferred, from_customers(binding, many, are_new),
+					 join_preferences, number_in_sql(binding, binding.whatsapp), number_in_sql(binding, binding.phone));
 	if (are_new)
 		return sql.data;
 

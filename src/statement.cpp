@@ -110,16 +110,18 @@ void tell_statement(void *sql)
 
 } // namespace
 
-const char *from_batch(bool many)
+const char *from_batch(bool many, bool in_order)
 {
-	return many ? "ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)) "
-				  "AS k (id, whatsapp, phone)"
-				: "(SELECT $1, $2, $3) AS k (id, whatsapp, phone)";
+	if (!many)
+		return "(SELECT $1, $2, $3) AS k (id, whatsapp, phone)";
+	return psprintf("(SELECT * FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))%s) "
+					"AS k (id, whatsapp, phone)",
+					in_order ? " ORDER BY 1" : "");
 }
 
-const char *from_customers(const Binding &binding, bool many)
+const char *from_customers(const Binding &binding, bool many, bool in_order)
 {
-	return psprintf("%s JOIN %s AS c ON c.%s %s k.id", from_batch(many), binding.table_name,
+	return psprintf("%s JOIN %s AS c ON c.%s %s k.id", from_batch(many, in_order), binding.table_name,
 					quote_identifier(NameStr(binding.id.name)), binding.key_equality);
 }
 

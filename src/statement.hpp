@@ -15,10 +15,12 @@ struct Statement
 };
 
 /// A FROM item for a statement's text: k (id, whatsapp, phone), the batch, of $1, $2 and $3, scalars or arrays.
-const char *from_batch(bool many);
+/// `in_order`: by key, for rows that are all to be inserted: one after the other they meet the same pages of each
+/// index. Rows that are there lie as the customers do, not by key.
+const char *from_batch(bool many, bool in_order);
 
 /// The same, joined to c, those customers as they stand at this moment.
-const char *from_customers(const Binding &binding, bool many);
+const char *from_customers(const Binding &binding, bool many, bool in_order);
 
 /// Prepares a statement that lives as long as the binding. To be called with the rights and the search_path that it is
 /// executed with. Raises what parsing raises.
