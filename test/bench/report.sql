@@ -136,6 +136,7 @@ SELECT line(VARIADIC ARRAY[c.title] || array_agg(coalesce(duration(ms), '–') O
 FROM contender c CROSS JOIN (SELECT DISTINCT rows FROM median WHERE growing) AS size
      LEFT JOIN (SELECT * FROM median WHERE growing) AS m USING (contender, rows)
 GROUP BY c.place, c.title
+HAVING count(ms) > 0
 ORDER BY c.place;
 
 SELECT format($$
