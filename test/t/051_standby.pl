@@ -58,7 +58,7 @@ $standby->poll_query_until('postgres', q{SELECT count(*) > 1200 FROM customers})
 my $before = $standby->safe_psql('postgres', $state);
 $standby->promote;
 isnt($standby->safe_psql('postgres', $state), $before, 'the load went on until the standby was promoted');
-$load->signal('INT');
+$load->signal('TERM');
 $load->finish;
 
 is($standby->safe_psql('postgres', $drift), 0, 'what the standby has of the customers it has of their contact data');
