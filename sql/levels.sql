@@ -184,6 +184,13 @@ SELECT setval('written', 1);
 UPDATE customers SET phone = CASE id WHEN 1 THEN '23514 bad' ELSE phone || 'x' END;
 SELECT *, (SELECT last_value FROM written) / (2.0 * 2500) < 1.2 AS written_once FROM outcome;
 DROP TRIGGER count_written ON contact_methods;
+-- So with an INSERT, whose batches are larger.
+CREATE TRIGGER count_written BEFORE INSERT ON contact_methods FOR EACH ROW EXECUTE FUNCTION count_written();
+CALL begin_anew();
+SELECT setval('written', 1);
+INSERT INTO customers SELECT i, CASE i WHEN 21999 THEN '23514 bad' ELSE '07' || i END FROM generate_series(1, 22000) i;
+SELECT *, (SELECT last_value FROM written) / (3.0 * 22000) < 2.5 AS written_twice FROM outcome;
+DROP TRIGGER count_written ON contact_methods;
 -- What is not of a row would only come again: one attempt, and all on record; ten told, and how many more.
 CALL begin_anew();
 INSERT INTO customers SELECT i, CASE i WHEN 7 THEN '42501 bad' ELSE '07' || i END FROM generate_series(1, 1000) i;
