@@ -19,8 +19,8 @@ OBJS = $(SOURCES:.cpp=.o)
 
 # The install script is kept by subject, in the order in which the parts need each other.
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" contact_sync.control)
-PARTS = head failures functions rights describe customers quarantine tables policies triggers advice verify attach \
-  drift reconcile switch
+PARTS = head failures functions describe customers quarantine tables policies triggers advice verify attach \
+  drift reconcile switch rights
 # What earlier versions were installed by, and the way from each to the next (contact_sync--1.0--1.1.sql).
 DATA = $(wildcard extension/published/*.sql)
 DATA_built = contact_sync--$(EXTVERSION).sql

@@ -1,12 +1,12 @@
 
 -- Checks that never stand in the way: what a DBA should know, with SQL where there is some.
 
-CREATE FUNCTION @extschema@.check_advice(s @extschema@.shape, rls text)
+CREATE FUNCTION contact_sync_internal.check_advice(s contact_sync_internal.shape, rls text)
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     WITH contact AS MATERIALIZED (
-        SELECT t.* FROM @extschema@.contact_tables(s) t WHERE t.kind IN ('r', 'p')
+        SELECT t.* FROM contact_sync_internal.contact_tables(s) t WHERE t.usable
     ), granted AS MATERIALIZED (
         SELECT contact.position, contact.name, a.grantee, coalesce(quote_ident(role.rolname), 'PUBLIC') AS role,
                a.privilege_type AS privilege
@@ -17,11 +17,11 @@ AS $$
     ), legacy_function AS (
         SELECT f.oid::regprocedure::text AS name
         FROM pg_proc f
-        WHERE f.proname IN (SELECT function FROM @extschema@.expected_triggers('row'))
-          AND f.prorettype = 'trigger'::regtype AND NOT @extschema@.is_ours(f.oid)
+        WHERE f.proname IN (SELECT function FROM contact_sync_internal.expected_triggers('row'))
+          AND f.prorettype = 'trigger'::regtype AND NOT contact_sync_internal.is_ours(f.oid)
           AND NOT EXISTS (SELECT FROM pg_trigger t
                           WHERE t.tgfoid = f.oid
-                            AND t.oid NOT IN (SELECT trigger FROM @extschema@.sync_triggers(s.customers)))
+                            AND t.oid NOT IN (SELECT trigger FROM contact_sync_internal.sync_triggers(s.customers)))
     ), finding AS (
         SELECT 1 AS step, 'number_column' AS check_name, format('%s.%I', s.name, missing.name) AS object,
                CASE WHEN a.attnum IS NULL
@@ -39,7 +39,7 @@ AS $$
         WHERE contact.table_name <> 'contact_history' AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''
           AND a.attname NOT IN ('customer_id', 'method_type', 'phone_number')
           AND NOT EXISTS (SELECT FROM pg_type t WHERE t.oid = a.atttypid AND t.typdefault IS NOT NULL)
-          AND NOT EXISTS (SELECT FROM @extschema@.contact_columns(s) w     -- it gets the default it lacks
+          AND NOT EXISTS (SELECT FROM contact_sync_internal.contact_columns(s) w     -- it gets the default it lacks
                           WHERE (w.table_name, w.column_name) = (contact.table_name, a.attname)
                             AND w.default_value IS NOT NULL AND to_regtype(w.type) = a.atttypid)
 
@@ -82,7 +82,7 @@ AS $$
                'the rows that were there before it are not checked yet',
                format('ALTER TABLE %s VALIDATE CONSTRAINT %I;', contact.name, k.conname)
         FROM contact JOIN pg_constraint k ON k.conrelid = contact.relation
-        WHERE NOT k.convalidated AND k.conparentid = 0 AND @extschema@.is_enforced(k.oid)
+        WHERE NOT k.convalidated AND k.conparentid = 0 AND contact_sync_internal.is_enforced(k.oid)
 
         UNION ALL
         -- Row security looks the customer up with the reader's own rights.
@@ -109,7 +109,7 @@ AS $$
                format('no customer has contact data yet: CALL contact_sync.reconcile(%L)', s.name), NULL
         FROM contact
         WHERE contact.table_name = 'contact_preferences'
-          AND @extschema@.holds_rows(s.customers) AND NOT @extschema@.holds_rows(contact.relation)
+          AND contact_sync_internal.holds_rows(s.customers) AND NOT contact_sync_internal.holds_rows(contact.relation)
     ), checked(step, check_name) AS (VALUES
         (1, 'number_column'), (2, 'required_column'), (3, 'trigger_privilege'), (4, 'redundant_index'),
         (5, 'deferrable_constraint'), (6, 'unvalidated_constraint'), (7, 'reader'), (8, 'legacy_function'),
@@ -119,23 +119,17 @@ AS $$
     FROM checked LEFT JOIN finding USING (step, check_name)
     ORDER BY step, object, problem
 $$;
-COMMENT ON FUNCTION @extschema@.check_advice(@extschema@.shape, text) IS
+COMMENT ON FUNCTION contact_sync_internal.check_advice(contact_sync_internal.shape, text) IS
     'what verify says of what is worth doing and never stands in the way';
 
-CREATE FUNCTION @extschema@.check_failures(s @extschema@.shape)
+CREATE FUNCTION contact_sync_internal.check_failures(s contact_sync_internal.shape)
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-BEGIN
-    -- Who may not read them is not told how many there are.
-    IF has_table_privilege('@extschema@.failures', 'SELECT') THEN
-        RETURN QUERY
-            SELECT 'failures', '@extschema@.failures', CASE WHEN count(*) = 0 THEN 'ok' ELSE 'advice' END,
-                   CASE WHEN count(*) > 0
-                        THEN format('failures of %s that wait to be mended: %s', s.name, count(*)) END,
-                   NULL
-            FROM @extschema@.failures f WHERE f.customers_table = s.name;
-    END IF;
-END
+    SELECT 'failures', 'contact_sync.failures', CASE WHEN count(*) = 0 THEN 'ok' ELSE 'advice' END,
+           CASE WHEN count(*) > 0 THEN format('failures of %s that wait to be mended: %s', s.name, count(*)) END,
+           NULL
+    FROM contact_sync_internal.waiting_failures(s.customers)
 $$;
-COMMENT ON FUNCTION @extschema@.check_failures(@extschema@.shape) IS 'what verify says of failures that wait';
+COMMENT ON FUNCTION contact_sync_internal.check_failures(contact_sync_internal.shape) IS
+    'what verify says of failures that wait';

@@ -1,21 +1,15 @@
 
 -- Checks of the customers table itself. Nothing here is mended by attach: what is wrong must be mended by hand first.
 
-CREATE FUNCTION @extschema@.lacking_create(s @extschema@.shape) RETURNS text
+CREATE FUNCTION contact_sync_internal.may_create(s contact_sync_internal.shape) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    -- Tables are made by the caller and given to the owner; without superuser's rights both need CREATE.
-    SELECT string_agg(DISTINCT quote_ident(maker.rolname), ', ')
-    FROM pg_roles maker
-    WHERE (maker.rolname = current_user
-           OR maker.oid = s.owner AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))
-      AND NOT (has_schema_privilege(maker.oid, s.schema, 'CREATE')
-               AND has_schema_privilege(maker.oid, s.schema, 'USAGE'))
+    SELECT has_schema_privilege(s.owner, s.schema, 'CREATE') AND has_schema_privilege(s.owner, s.schema, 'USAGE')
 $$;
-COMMENT ON FUNCTION @extschema@.lacking_create(@extschema@.shape) IS
-    'who would have to create a table beside customers and may not, null where all may';
+COMMENT ON FUNCTION contact_sync_internal.may_create(contact_sync_internal.shape) IS
+    'whether the owner of customers may create a table beside it';
 
-CREATE FUNCTION @extschema@.check_customers(customers regclass, s @extschema@.shape)
+CREATE FUNCTION contact_sync_internal.check_customers(customers regclass, s contact_sync_internal.shape)
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -38,19 +32,16 @@ AS $$
                    WHEN s.persistence = 't' THEN 'it is a temporary table'
                    WHEN s.relation_name IN ('contact_preferences', 'contact_methods', 'contact_history') THEN
                        'the contact tables beside it are to have this name'
-               END AS problem
+               END AS problem, NULL AS fix
 
         UNION ALL
         SELECT 2, 'customers_owner', s.name,
-               CASE WHEN NOT pg_has_role(s.owner, 'USAGE') THEN
-                        format('%I does not have the rights of the table''s owner %I', current_user, owner.rolname)
-                    ELSE (SELECT format('it has inheritance children of another owner: %s',
-                                        string_agg(c.oid::regclass::text, ', ' ORDER BY c.oid::regclass::text))
-                          FROM family JOIN pg_class c ON c.oid = family.relation
-                          WHERE s.inherited AND c.relowner <> s.owner
-                          HAVING count(*) > 0)
-               END
-        FROM pg_roles owner WHERE owner.oid = s.owner
+               (SELECT format('it has inheritance children of another owner: %s',
+                              string_agg(c.oid::regclass::text, ', ' ORDER BY c.oid::regclass::text))
+                FROM family JOIN pg_class c ON c.oid = family.relation
+                WHERE s.inherited AND c.relowner <> s.owner
+                HAVING count(*) > 0), NULL
+        WHERE s.customers IS NOT NULL
 
         UNION ALL
         SELECT 3, 'customers_key', format('%s.%I', s.name, s.id_column),
@@ -58,27 +49,27 @@ AS $$
                     WHEN s.id_equality IS NULL THEN
                         'there is no valid, immediate and complete unique index on this column alone, '
                         'so nothing can refer to a customer'
-               END
+               END, NULL
         WHERE s.customers IS NOT NULL
 
         UNION ALL
         SELECT 4, 'number_columns', s.name,
                CASE WHEN s.phone IS NULL AND s.whatsapp IS NULL THEN
-                   format('it has neither a column %I nor a column %I', s.phone_column, s.whatsapp_column) END
+                   format('it has neither a column %I nor a column %I', s.phone_column, s.whatsapp_column) END, NULL
         WHERE s.customers IS NOT NULL
 
         UNION ALL
         SELECT 5, 'schema', format('schema %I', s.schema_name),
-               format('%s may not create the missing contact tables in it: GRANT CREATE, USAGE ON SCHEMA %I TO %1$s',
-                      makers, s.schema_name)
-        FROM @extschema@.lacking_create(s) AS lacking(makers)
-        WHERE makers IS NOT NULL AND EXISTS (SELECT FROM @extschema@.contact_tables(s) t WHERE t.relation IS NULL)
+               'the owner of customers may not create the missing contact tables in it',
+               format('GRANT CREATE, USAGE ON SCHEMA %I TO %s;', s.schema_name, s.owner::regrole)
+        WHERE NOT contact_sync_internal.may_create(s)
+          AND EXISTS (SELECT FROM contact_sync_internal.contact_tables(s) t WHERE t.relation IS NULL)
     )
-    SELECT check_name, object, CASE WHEN problem IS NULL THEN 'ok' ELSE 'blocked' END, problem, NULL
+    SELECT check_name, object, CASE WHEN problem IS NULL THEN 'ok' ELSE 'blocked' END, problem, fix
     FROM finding
     -- Of what is no customers table there is nothing more to say.
     WHERE step = 1 OR NOT EXISTS (SELECT FROM finding WHERE step = 1 AND problem IS NOT NULL)
     ORDER BY step
 $$;
-COMMENT ON FUNCTION @extschema@.check_customers(regclass, @extschema@.shape) IS
+COMMENT ON FUNCTION contact_sync_internal.check_customers(regclass, contact_sync_internal.shape) IS
     'what verify says of the customers table: whether it can be attached at all';

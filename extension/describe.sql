@@ -5,7 +5,7 @@
 -- All functions are SECURITY INVOKER with a search_path of their own, so that names that the catalogs deparse come out
 -- qualified, and hand each other values of exactly the declared types.
 
-CREATE TYPE @extschema@.shape AS (
+CREATE TYPE contact_sync_internal.shape AS (
     customers oid,
     name text,                      -- as SQL, with its schema
     relation_name name,
@@ -26,9 +26,9 @@ CREATE TYPE @extschema@.shape AS (
     id_equality text,               -- as SQL: the operator of the unique index on id, null without such an index
     arguments text                  -- as SQL: what triggers are to be told
 );
-COMMENT ON TYPE @extschema@.shape IS 'a customers table and its columns, all names resolved';
+COMMENT ON TYPE contact_sync_internal.shape IS 'a customers table and its columns, all names resolved';
 
-CREATE FUNCTION @extschema@.is_ours(function oid) RETURNS boolean
+CREATE FUNCTION contact_sync_internal.is_ours(function oid) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT EXISTS (
@@ -36,19 +36,19 @@ AS $$
         WHERE d.classid = 'pg_proc'::regclass AND d.objid = function AND d.deptype = 'e'
           AND d.refclassid = 'pg_extension'::regclass AND e.extname = 'contact_sync')
 $$;
-COMMENT ON FUNCTION @extschema@.is_ours(oid) IS 'whether a function belongs to the extension contact_sync';
+COMMENT ON FUNCTION contact_sync_internal.is_ours(oid) IS 'whether a function belongs to the extension contact_sync';
 
-CREATE FUNCTION @extschema@.plain_name(relation oid) RETURNS text
+CREATE FUNCTION contact_sync_internal.plain_name(relation oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT format('%s.%s', n.nspname, c.relname)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.oid = relation
 $$;
-COMMENT ON FUNCTION @extschema@.plain_name(oid) IS
+COMMENT ON FUNCTION contact_sync_internal.plain_name(oid) IS
     'a table''s name with its schema, as messages have it in double quotes';
 
-CREATE FUNCTION @extschema@.trigger_arguments(arguments bytea) RETURNS text[]
+CREATE FUNCTION contact_sync_internal.trigger_arguments(arguments bytea) RETURNS text[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     -- pg_trigger.tgargs: each argument ends with a zero byte.
@@ -58,9 +58,9 @@ AS $$
           FROM generate_series(0, length(arguments) - 1) AS ending
           WHERE get_byte(arguments, ending) = 0) AS byte
 $$;
-COMMENT ON FUNCTION @extschema@.trigger_arguments(bytea) IS 'the arguments of a trigger, from pg_trigger.tgargs';
+COMMENT ON FUNCTION contact_sync_internal.trigger_arguments(bytea) IS 'the arguments of a trigger, from pg_trigger.tgargs';
 
-CREATE FUNCTION @extschema@.base_type(INOUT type oid, INOUT modifier integer, OUT width integer)
+CREATE FUNCTION contact_sync_internal.base_type(INOUT type oid, INOUT modifier integer, OUT width integer)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     WITH RECURSIVE base(type, modifier, kind, depth) AS (
@@ -78,18 +78,18 @@ AS $$
            END
     FROM base ORDER BY depth DESC LIMIT 1
 $$;
-COMMENT ON FUNCTION @extschema@.base_type(oid, integer) IS
+COMMENT ON FUNCTION contact_sync_internal.base_type(oid, integer) IS
     'the type below any domains, and how many characters its text can have (null: any number)';
 
-CREATE FUNCTION @extschema@.is_enforced(constraint_id oid) RETURNS boolean
+CREATE FUNCTION contact_sync_internal.is_enforced(constraint_id oid) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     -- The column is there since PostgreSQL 18.
     SELECT to_jsonb(k) ->> 'conenforced' IS DISTINCT FROM 'false' FROM pg_constraint k WHERE k.oid = constraint_id
 $$;
-COMMENT ON FUNCTION @extschema@.is_enforced(oid) IS 'whether rows have to satisfy a constraint: it is not NOT ENFORCED';
+COMMENT ON FUNCTION contact_sync_internal.is_enforced(oid) IS 'whether rows have to satisfy a constraint: it is not NOT ENFORCED';
 
-CREATE FUNCTION @extschema@.type_name(type oid, modifier integer) RETURNS text
+CREATE FUNCTION contact_sync_internal.type_name(type oid, modifier integer) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     -- format_type leaves the schema off what pg_catalog holds. The grammar's own names (character varying, bigint, ...)
@@ -98,26 +98,33 @@ AS $$
                 THEN 'pg_catalog.' ELSE '' END || format_type(t.oid, modifier)
     FROM pg_type t WHERE t.oid = type
 $$;
-COMMENT ON FUNCTION @extschema@.type_name(oid, integer) IS 'a type as SQL that no search_path can change';
+COMMENT ON FUNCTION contact_sync_internal.type_name(oid, integer) IS 'a type as SQL that no search_path can change';
 
-CREATE FUNCTION @extschema@.holds_rows(relation oid) RETURNS boolean
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off
+CREATE FUNCTION contact_sync_internal.count_rows(query text) RETURNS bigint
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 DECLARE
-    answer boolean := true;     -- what we may not read may hold rows
-    -- A policy of a planted table would run with the caller's rights: row_security off makes it an error instead.
+    answer bigint;
 BEGIN
-    IF has_table_privilege(relation, 'SELECT') THEN
-        EXECUTE format('SELECT EXISTS (SELECT FROM %s)', relation::regclass) INTO answer;
-    END IF;
+    SELECT r.counted INTO answer FROM contact_sync_internal.query(query) AS r(counted bigint);
     RETURN answer;
 EXCEPTION WHEN insufficient_privilege THEN
-    RETURN true;                -- the schema's USAGE, or a row security policy
+    RETURN NULL;                -- the schema's USAGE, or a privilege that the owner revoked from itself
 END
 $$;
-COMMENT ON FUNCTION @extschema@.holds_rows(oid) IS 'whether a table holds rows, true where the caller cannot tell';
+COMMENT ON FUNCTION contact_sync_internal.count_rows(text) IS
+    'what a query counts, null where the current user may not read it';
 
-CREATE FUNCTION @extschema@.sync_triggers(customers oid)
+CREATE FUNCTION contact_sync_internal.holds_rows(relation oid) RETURNS boolean
+LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(contact_sync_internal.count_rows(
+        format('SELECT count(*) FROM (SELECT 1 FROM %s LIMIT 1) AS one', relation::regclass)) > 0, true)
+$$;
+COMMENT ON FUNCTION contact_sync_internal.holds_rows(oid) IS
+    'whether a table holds rows, true where the current user cannot tell';
+
+CREATE FUNCTION contact_sync_internal.sync_triggers(customers oid)
 RETURNS TABLE (relation oid, trigger oid, name name, function name, ours boolean, clone boolean, state "char",
                type smallint, old_table boolean, new_table boolean, plain boolean, arguments text[])
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -127,26 +134,26 @@ AS $$
         UNION
         SELECT i.inhrelid FROM pg_inherits i JOIN family ON i.inhparent = family.relation
     )
-    SELECT t.tgrelid, t.oid, t.tgname, f.proname, @extschema@.is_ours(f.oid), t.tgparentid <> 0, t.tgenabled, t.tgtype,
+    SELECT t.tgrelid, t.oid, t.tgname, f.proname, contact_sync_internal.is_ours(f.oid), t.tgparentid <> 0, t.tgenabled, t.tgtype,
            t.tgoldtable IS NOT NULL, t.tgnewtable IS NOT NULL,
            t.tgqual IS NULL AND t.tgattr = '' AND t.tgconstraint = 0,
-           @extschema@.trigger_arguments(t.tgargs)
+           contact_sync_internal.trigger_arguments(t.tgargs)
     FROM family
          JOIN pg_trigger t ON t.tgrelid = family.relation AND (NOT t.tgisinternal OR t.tgparentid <> 0)
          JOIN pg_proc f ON f.oid = t.tgfoid
     WHERE f.proname IN ('sync_contact_numbers', 'initialize_contact_preferences', 'update_contact_methods')
 $$;
-COMMENT ON FUNCTION @extschema@.sync_triggers(oid) IS
+COMMENT ON FUNCTION contact_sync_internal.sync_triggers(oid) IS
     'the triggers that keep contact data, ours and legacy ones, on a table, its partitions and inheritance children';
 
-CREATE FUNCTION @extschema@.describe(
+CREATE FUNCTION contact_sync_internal.shape_of(
     customers regclass, id_column name, phone_column name, whatsapp_column name)
-RETURNS @extschema@.shape
+RETURNS contact_sync_internal.shape
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     WITH told(arguments) AS (
         -- Which columns it is about: what the caller says, else what our triggers were told, else the usual names.
-        SELECT arguments FROM @extschema@.sync_triggers(customers::oid)
+        SELECT arguments FROM contact_sync_internal.sync_triggers(customers::oid)
         WHERE ours AND NOT clone
         ORDER BY relation = customers::oid DESC, function = 'update_contact_methods' DESC,
                  function = 'sync_contact_numbers' DESC, name
@@ -175,7 +182,7 @@ AS $$
            c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid),
            named.id_column, named.phone_column, named.whatsapp_column,
            id.attnum, phone.attnum, whatsapp.attnum,
-           @extschema@.type_name(id.atttypid, id.atttypmod)
+           contact_sync_internal.type_name(id.atttypid, id.atttypmod)
                || CASE WHEN id.attcollation <> id_type.typcollation
                        THEN (SELECT format(' COLLATE %I.%I', nspname, collname)
                              FROM pg_collation JOIN pg_namespace ON pg_namespace.oid = collnamespace
@@ -196,16 +203,39 @@ AS $$
                                             AND whatsapp.attnum > 0 AND NOT whatsapp.attisdropped
                                             AND whatsapp.attgenerated <> 'v'
 $$;
-COMMENT ON FUNCTION @extschema@.describe(regclass, name, name, name) IS
+COMMENT ON FUNCTION contact_sync_internal.shape_of(regclass, name, name, name) IS
     'a customers table with all names resolved; columns not named are those our triggers on it were told';
 
-CREATE FUNCTION @extschema@.contact_tables(s @extschema@.shape)
+CREATE FUNCTION contact_sync_internal.describe(
+    customers regclass, id_column name, phone_column name, whatsapp_column name)
+RETURNS contact_sync_internal.shape
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    s contact_sync_internal.shape :=
+        contact_sync_internal.shape_of(customers, id_column, phone_column, whatsapp_column);
+BEGIN
+    -- What the administrative functions meet of the owner's code must run as the owner.
+    IF s.owner <> current_user::regrole THEN
+        RAISE EXCEPTION 'must be owner of table "%"', contact_sync_internal.plain_name(s.customers)
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = 'Call the function of the same name in schema contact_sync.';
+    END IF;
+    RETURN s;
+END
+$$;
+COMMENT ON FUNCTION contact_sync_internal.describe(regclass, name, name, name) IS
+    'shape_of, for the owner of the table alone';
+
+CREATE FUNCTION contact_sync_internal.contact_tables(s contact_sync_internal.shape)
 RETURNS TABLE ("position" integer, table_name name, name text, relation oid, kind "char", persistence "char", owner oid,
-               row_security boolean, unique_key name[], comment text, created boolean)
+               usable boolean, row_security boolean, unique_key name[], comment text, created boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT wanted.position, wanted.table_name, quote_ident(s.schema_name) || '.' || wanted.table_name,
-           c.oid, c.relkind, c.relpersistence, c.relowner, c.relrowsecurity, wanted.unique_key, wanted.comment,
+           c.oid, c.relkind, c.relpersistence, c.relowner,
+           -- Another owner's table is neither read nor written: whatever it runs would run with our rights.
+           c.relkind IN ('r', 'p') AND c.relowner = s.owner IS TRUE, c.relrowsecurity, wanted.unique_key, wanted.comment,
            -- What attach created has its comment; whoever gives the table another takes it out of our hands.
            obj_description(c.oid, 'pg_class') = wanted.comment IS TRUE
     FROM (VALUES (1, 'contact_preferences'::name, '{customer_id}'::name[],
@@ -217,10 +247,10 @@ AS $$
          LEFT JOIN pg_class c ON c.relnamespace = s.schema AND c.relname = wanted.table_name
     ORDER BY wanted.position
 $$;
-COMMENT ON FUNCTION @extschema@.contact_tables(@extschema@.shape) IS
+COMMENT ON FUNCTION contact_sync_internal.contact_tables(contact_sync_internal.shape) IS
     'the contact tables of a customers table: those in its schema, with nulls for what is missing';
 
-CREATE FUNCTION @extschema@.contact_columns(s @extschema@.shape)
+CREATE FUNCTION contact_sync_internal.contact_columns(s contact_sync_internal.shape)
 RETURNS TABLE (table_name name, "position" integer, column_name name, type text, default_value text, constraints text,
                needed boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -229,7 +259,7 @@ AS $$
         -- varchar(20), as ever, where every number of the customer fits.
         SELECT CASE WHEN bool_and(coalesce(base.width, 21) <= 20)
                     THEN 'character varying(20)' ELSE 'pg_catalog.text' END
-        FROM pg_attribute a, @extschema@.base_type(a.atttypid, a.atttypmod) AS base
+        FROM pg_attribute a, contact_sync_internal.base_type(a.atttypid, a.atttypmod) AS base
         WHERE a.attrelid = s.customers AND a.attnum IN (s.phone, s.whatsapp)
     ), wanted(table_name, column_name, type, default_value, constraints, needed) AS (VALUES
         ('contact_preferences', 'id', 'pg_catalog.uuid', 'pg_catalog.gen_random_uuid()', 'PRIMARY KEY', false),
@@ -277,5 +307,5 @@ AS $$
     SELECT table_name::name, row_number() OVER ()::integer, column_name::name, type, default_value, constraints, needed
     FROM wanted
 $$;
-COMMENT ON FUNCTION @extschema@.contact_columns(@extschema@.shape) IS
+COMMENT ON FUNCTION contact_sync_internal.contact_columns(contact_sync_internal.shape) IS
     'the columns of the contact tables, as SQL; the sync cannot do without those that are needed';

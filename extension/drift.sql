@@ -1,57 +1,49 @@
 
 -- drift: every difference between customers and the contact tables, and what must be so that it can be told.
 
-CREATE FUNCTION @extschema@.obstacles(customers regclass, s @extschema@.shape, writing boolean) RETURNS text
+CREATE FUNCTION contact_sync_internal.obstacles(
+    customers regclass, s contact_sync_internal.shape, writing boolean) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     WITH contact AS MATERIALIZED (
-        SELECT t.* FROM @extschema@.contact_tables(s) t WHERE t.table_name <> 'contact_history'
+        SELECT t.* FROM contact_sync_internal.contact_tables(s) t WHERE t.table_name <> 'contact_history'
     ), found(step, object, problem) AS (
         SELECT 1, c.object, c.problem
-        FROM @extschema@.check_customers(customers, s) c
+        FROM contact_sync_internal.check_customers(customers, s) c
         WHERE c.status = 'blocked'
           AND (c.check_name IN ('customers_table', 'customers_key', 'number_columns')
                OR writing AND c.check_name = 'customers_owner')
 
         UNION ALL
-        -- Another owner's table is not read either: a cast of a type of its own would run with the caller's rights.
         SELECT 2, c.object, c.problem
-        FROM @extschema@.check_tables(s) c
+        FROM contact_sync_internal.check_tables(s) c
         WHERE c.status IN ('fix', 'blocked') AND EXISTS (SELECT FROM contact WHERE starts_with(c.object, contact.name))
           AND (c.check_name IN ('contact_table', 'contact_owner', 'customer_id_type')
                OR c.check_name = 'contact_column' AND EXISTS (
-                   SELECT FROM contact JOIN @extschema@.contact_columns(s) w USING (table_name)
+                   SELECT FROM contact JOIN contact_sync_internal.contact_columns(s) w USING (table_name)
                    WHERE w.needed AND c.object = format('%s.%I', contact.name, w.column_name))
-               OR writing AND c.check_name IN ('foreign_code', 'unique_key'))
+               OR writing AND c.check_name IN ('untrusted_trigger', 'unique_key'))
 
         UNION ALL
         SELECT 2, format('%s.%I', contact.name, a.attname), 'a number is text, and this column is not'
         FROM contact JOIN pg_attribute a ON a.attrelid = contact.relation AND a.attname = 'phone_number'
-             CROSS JOIN LATERAL @extschema@.base_type(a.atttypid, a.atttypmod) AS base
+             CROSS JOIN LATERAL contact_sync_internal.base_type(a.atttypid, a.atttypmod) AS base
              JOIN pg_type t ON t.oid = base.type AND t.typcategory <> 'S'
-
-        UNION ALL
-        -- What policies hide would be taken for missing. What writes does so as the owner, from whom they hide nothing.
-        SELECT 3, t.name,
-               format('row-level security would hide rows of it from %I: call this as its owner', current_user)
-        FROM (SELECT s.customers, s.name
-              UNION ALL
-              SELECT contact.relation, contact.name FROM contact) AS t(relation, name)
-        WHERE NOT writing AND t.relation IS NOT NULL AND row_security_active(t.relation)
     )
     SELECT string_agg(format('%s: %s', object, problem), E'\n' ORDER BY step, object, problem) FROM found
 $$;
-COMMENT ON FUNCTION @extschema@.obstacles(regclass, @extschema@.shape, boolean) IS
+COMMENT ON FUNCTION contact_sync_internal.obstacles(regclass, contact_sync_internal.shape, boolean) IS
     'why contact data cannot be compared with its customers (or be written), one line each; null where it can';
 
-CREATE FUNCTION @extschema@.require(
+CREATE FUNCTION contact_sync_internal.require(
     customers regclass, id_column name, phone_column name, whatsapp_column name, writing boolean)
-RETURNS @extschema@.shape
+RETURNS contact_sync_internal.shape
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 DECLARE
-    s @extschema@.shape := @extschema@.describe(customers, id_column, phone_column, whatsapp_column);
-    found text := @extschema@.obstacles(customers, s, writing);
+    s contact_sync_internal.shape :=
+        contact_sync_internal.describe(customers, id_column, phone_column, whatsapp_column);
+    found text := contact_sync_internal.obstacles(customers, s, writing);
 BEGIN
     IF found IS NOT NULL THEN
         RAISE EXCEPTION 'contact data cannot be compared with %', coalesce(customers::text, 'a table that is not there')
@@ -62,18 +54,18 @@ BEGIN
     RETURN s;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.require(regclass, name, name, name, boolean) IS
+COMMENT ON FUNCTION contact_sync_internal.require(regclass, name, name, name, boolean) IS
     'describe, for a customers table whose contact data can be compared (or written); raises where it cannot';
 
-CREATE FUNCTION @extschema@.number_of(alias text, column_name name, attribute smallint) RETURNS text
+CREATE FUNCTION contact_sync_internal.number_of(alias text, column_name name, attribute smallint) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE WHEN attribute IS NULL THEN 'NULL::pg_catalog.text'
-                ELSE format('@extschema@.number(%s.%I::pg_catalog.text) COLLATE pg_catalog."C"', alias, column_name) END
+                ELSE format('contact_sync.number(%s.%I::pg_catalog.text) COLLATE pg_catalog."C"', alias, column_name) END
 $$;
-COMMENT ON FUNCTION @extschema@.number_of(text, name, smallint) IS 'the SQL for a customer''s number';
+COMMENT ON FUNCTION contact_sync_internal.number_of(text, name, smallint) IS 'the SQL for a customer''s number';
 
-CREATE FUNCTION @extschema@.methods_of(s @extschema@.shape)
+CREATE FUNCTION contact_sync_internal.methods_of(s contact_sync_internal.shape)
 RETURNS TABLE (method text, number text)
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -83,17 +75,24 @@ AS $$
          AS m(method, number, attribute)
     WHERE m.attribute IS NOT NULL
 $$;
-COMMENT ON FUNCTION @extschema@.methods_of(@extschema@.shape) IS
+COMMENT ON FUNCTION contact_sync_internal.methods_of(contact_sync_internal.shape) IS
     'the methods that a customer''s columns are for, each with whether its number is phone or whatsapp';
 
-CREATE FUNCTION @extschema@.drift(
+CREATE FUNCTION contact_sync.drift(
     customers regclass DEFAULT pg_catalog.to_regclass('customers'),
     id_column name DEFAULT NULL, phone_column name DEFAULT NULL, whatsapp_column name DEFAULT NULL)
 RETURNS TABLE (customer text, kind text, method text, expected text, actual text)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off
+AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C STABLE;
+COMMENT ON FUNCTION contact_sync.drift(regclass, name, name, name) IS
+    'every difference between customers and their contact data: missing, stale, unwanted, orphan, no preferences';
+
+CREATE FUNCTION contact_sync_internal.drift_as_owner(
+    customers regclass, id_column name, phone_column name, whatsapp_column name)
+RETURNS TABLE (customer text, kind text, method text, expected text, actual text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 DECLARE
-    s @extschema@.shape := @extschema@.require(customers, id_column, phone_column, whatsapp_column, false);
+    s contact_sync_internal.shape := contact_sync_internal.require(customers, id_column, phone_column, whatsapp_column, false);
     preferences text;
     methods text;
     wanted text;
@@ -101,11 +100,11 @@ BEGIN
     SELECT max(t.name) FILTER (WHERE t.table_name = 'contact_preferences'),
            max(t.name) FILTER (WHERE t.table_name = 'contact_methods')
     INTO preferences, methods
-    FROM @extschema@.contact_tables(s) t;
-    SELECT string_agg(format('(%L, c.%s)', m.method, m.number), ', ') INTO wanted FROM @extschema@.methods_of(s) m;
+    FROM contact_sync_internal.contact_tables(s) t;
+    SELECT string_agg(format('(%L, c.%s)', m.method, m.number), ', ') INTO wanted FROM contact_sync_internal.methods_of(s) m;
 
     -- Ids as text are what their type's output function makes of them, as in failures.
-    RETURN QUERY EXECUTE format(
+    RETURN QUERY SELECT * FROM contact_sync_internal.query(format(
         $query$
         WITH c AS NOT MATERIALIZED (
             SELECT c.%1$I AS id, %2$s AS phone, %3$s AS whatsapp FROM %4$s AS c WHERE c.%1$I IS NOT NULL
@@ -127,9 +126,10 @@ BEGIN
         SELECT format('%%s', p.customer_id), 'orphan', NULL, NULL, NULL
         FROM %7$s AS p WHERE NOT EXISTS (SELECT FROM c WHERE p.customer_id %8$s c.id)
         $query$,
-        s.id_column, @extschema@.number_of('c', s.phone_column, s.phone),
-        @extschema@.number_of('c', s.whatsapp_column, s.whatsapp), s.name, wanted, methods, preferences, s.id_equality);
+        s.id_column, contact_sync_internal.number_of('c', s.phone_column, s.phone),
+        contact_sync_internal.number_of('c', s.whatsapp_column, s.whatsapp), s.name, wanted, methods, preferences,
+        s.id_equality)) AS found(customer text, kind text, method text, expected text, actual text);
 END
 $$;
-COMMENT ON FUNCTION @extschema@.drift(regclass, name, name, name) IS
-    'every difference between customers and their contact data: missing, stale, unwanted, orphan, no preferences';
+COMMENT ON FUNCTION contact_sync_internal.drift_as_owner(regclass, name, name, name) IS
+    'contact_sync.drift, run as the owner of customers';

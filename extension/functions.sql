@@ -4,45 +4,60 @@
 -- The first three take up to three arguments, each optional from the right: the names of the columns that hold the
 -- customer's id, phone and whatsapp (id, phone, whatsapp). touch_updated_at takes the name of its column (updated_at).
 
-CREATE FUNCTION @extschema@.sync_contact_numbers() RETURNS trigger
+CREATE FUNCTION contact_sync.sync_contact_numbers() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;
-CREATE FUNCTION @extschema@.initialize_contact_preferences() RETURNS trigger
+CREATE FUNCTION contact_sync.initialize_contact_preferences() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;
-CREATE FUNCTION @extschema@.update_contact_methods() RETURNS trigger
+CREATE FUNCTION contact_sync.update_contact_methods() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;
-CREATE FUNCTION @extschema@.touch_updated_at() RETURNS trigger
+CREATE FUNCTION contact_sync.touch_updated_at() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;
-CREATE FUNCTION @extschema@.number(text) RETURNS text
+CREATE FUNCTION contact_sync.number(text) RETURNS text
     AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
-CREATE FUNCTION @extschema@.runs_foreign_code(contact_table oid, trigger name, owner oid) RETURNS boolean
+CREATE FUNCTION contact_sync_internal.is_computation(expression pg_node_tree, of_whole_rows boolean) RETURNS boolean
     AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT;
-CREATE FUNCTION @extschema@.is_computation(expression pg_catalog.pg_node_tree) RETURNS boolean
+CREATE FUNCTION contact_sync_internal.is_refused(constraint_id oid, value text) RETURNS boolean
     AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT;
 
--- The second looks rows up by their index, whatever the statistics of a table that is being filled have to say.
-CREATE FUNCTION @extschema@.run_as_owner(table_name regclass, statement text, arguments text[] DEFAULT '{}')
-    RETURNS record AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
-CREATE FUNCTION @extschema@.look_up_as_owner(table_name regclass, statement text, arguments text[])
-    RETURNS record AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C STRICT
+CREATE FUNCTION contact_sync_internal.caller() RETURNS oid
+    AS 'MODULE_PATHNAME' LANGUAGE C STABLE;
+CREATE FUNCTION contact_sync_internal.grant_execute(function regprocedure) RETURNS void
+    AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+
+-- All statements on user tables go through these, so that they reach no table but those of the owner they run as.
+-- query keeps search_path; write has that of the owner's triggers, so its statement qualifies every name, operators too;
+-- look_up is write for a statement that looks up a few rows of large tables, whatever their statistics say.
+CREATE FUNCTION contact_sync_internal.query(statement text, arguments text[] DEFAULT NULL) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'run_query' LANGUAGE C;
+CREATE FUNCTION contact_sync_internal.write(statement text, arguments text[] DEFAULT NULL) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'run_write' LANGUAGE C;
+CREATE FUNCTION contact_sync_internal.look_up(statement text, arguments text[]) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'run_write' LANGUAGE C
     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
     SET enable_memoize = off SET jit = off;
 
-COMMENT ON FUNCTION @extschema@.sync_contact_numbers() IS
+COMMENT ON FUNCTION contact_sync.sync_contact_numbers() IS
     'BEFORE INSERT OR UPDATE on customers: an empty phone or whatsapp takes the other''s value';
-COMMENT ON FUNCTION @extschema@.initialize_contact_preferences() IS
+COMMENT ON FUNCTION contact_sync.initialize_contact_preferences() IS
     'AFTER INSERT on customers: gives a customer contact preferences, with that table''s own defaults';
-COMMENT ON FUNCTION @extschema@.update_contact_methods() IS
+COMMENT ON FUNCTION contact_sync.update_contact_methods() IS
     'AFTER INSERT OR UPDATE on customers: keeps contact_methods as the customer''s numbers are';
-COMMENT ON FUNCTION @extschema@.touch_updated_at() IS
+COMMENT ON FUNCTION contact_sync.touch_updated_at() IS
     'BEFORE UPDATE on a contact table: sets updated_at';
-COMMENT ON FUNCTION @extschema@.number(text) IS
+COMMENT ON FUNCTION contact_sync.number(text) IS
     'a number as contact sync stores it: without white space at both ends, null where nothing is left';
-COMMENT ON FUNCTION @extschema@.runs_foreign_code(oid, name, oid) IS
-    'whether a trigger could run the code of roles that have not the owner''s rights: then its table is not written';
-COMMENT ON FUNCTION @extschema@.run_as_owner(regclass, text, text[]) IS
-    'the first row of a statement that runs with the rights of a table''s owner, which its caller must have';
-COMMENT ON FUNCTION @extschema@.look_up_as_owner(regclass, text, text[]) IS
-    'run_as_owner, for a statement that looks up a few rows of large tables';
-COMMENT ON FUNCTION @extschema@.is_computation(pg_node_tree) IS
-    'whether an expression of a table''s definition computes a value in C and does no more';
+COMMENT ON FUNCTION contact_sync_internal.is_computation(pg_node_tree, boolean) IS
+    'whether an expression of a table''s definition only computes, with nothing that a user can make or change';
+COMMENT ON FUNCTION contact_sync_internal.is_refused(oid, text) IS
+    'whether a CHECK constraint refuses a value; false where it does more than compute';
+COMMENT ON FUNCTION contact_sync_internal.caller() IS
+    'the role that called verify, attach, ... which itself runs as the owner of customers';
+COMMENT ON FUNCTION contact_sync_internal.grant_execute(regprocedure) IS
+    'lets the owner of customers put a trigger function on tables: a GRANT by the caller of attach';
+COMMENT ON FUNCTION contact_sync_internal.query(text, text[]) IS
+    'the rows of a statement that may name only tables whose owner has the rights of the current user';
+COMMENT ON FUNCTION contact_sync_internal.write(text, text[]) IS
+    'query, with the search_path that triggers of contact tables expect';
+COMMENT ON FUNCTION contact_sync_internal.look_up(text, text[]) IS
+    'write, for a statement that looks up a few rows of large tables';

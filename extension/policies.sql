@@ -2,7 +2,7 @@
 -- Row security of the contact tables: whoever sees a customer sees its contact rows, whoever may update a customer may
 -- write them. The customers table's own policies decide, so there is one place to keep them.
 
-CREATE FUNCTION @extschema@.fingerprint(source text) RETURNS text
+CREATE FUNCTION contact_sync_internal.fingerprint(source text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     -- IN (...) over varchar is deparsed one way where it was written and another where it was restored from a dump: as
@@ -12,9 +12,9 @@ AS $$
                        '\((''([^'']|'''')*''::[a-z ]+)\)::[a-z ]+', '\1', 'g'),
         getdatabaseencoding())), 'hex'), 1, 16)
 $$;
-COMMENT ON FUNCTION @extschema@.fingerprint(text) IS 'tells whether what a policy was made from has changed since';
+COMMENT ON FUNCTION contact_sync_internal.fingerprint(text) IS 'tells whether what a policy was made from has changed since';
 
-CREATE FUNCTION @extschema@.expected_policies(s @extschema@.shape)
+CREATE FUNCTION contact_sync_internal.expected_policies(s contact_sync_internal.shape)
 RETURNS TABLE (table_name name, "position" integer, policy name, command "char", permissive boolean, roles oid[],
                role_list text, lookup text, condition text, comment text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -51,23 +51,23 @@ AS $$
                format(' %I.%I %s %I.customer_id', s.relation_name, s.id_column, s.id_equality, t.table_name)
                    || w.condition || '))' AS condition,
                w.comment
-        FROM wanted w, @extschema@.contact_tables(s) t
+        FROM wanted w, contact_sync_internal.contact_tables(s) t
     )
     -- The comment carries a fingerprint of what the policy was made from: a later change of customers' policies shows.
     SELECT table_name, position, policy, command, permissive, roles, role_list, lookup, lookup || condition,
-           format('contact_sync %s: %s', @extschema@.fingerprint(
+           format('contact_sync %s: %s', contact_sync_internal.fingerprint(
                concat_ws(' ', command, permissive, role_list, lookup, condition)), comment)
     FROM complete ORDER BY position, command = 'r' DESC, policy
 $$;
-COMMENT ON FUNCTION @extschema@.expected_policies(@extschema@.shape) IS
+COMMENT ON FUNCTION contact_sync_internal.expected_policies(contact_sync_internal.shape) IS
     'the policies that contact tables inherit from those of their customers table';
 
-CREATE FUNCTION @extschema@.check_policies(s @extschema@.shape, rls text)
+CREATE FUNCTION contact_sync_internal.check_policies(s contact_sync_internal.shape, rls text)
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     WITH contact AS MATERIALIZED (
-        SELECT * FROM @extschema@.contact_tables(s) WHERE relation IS NULL OR kind IN ('r', 'p')
+        SELECT * FROM contact_sync_internal.contact_tables(s) WHERE relation IS NULL OR usable
     ), actual AS MATERIALIZED (
         SELECT contact.position, contact.name AS table_name, p.polname AS policy, p.polcmd AS command,
                p.polpermissive AS permissive, ARRAY(SELECT unnest(p.polroles) ORDER BY 1) AS roles,
@@ -79,7 +79,7 @@ AS $$
     ), expected AS MATERIALIZED (
         SELECT contact.position, contact.name AS table_name, e.policy, e.command, e.permissive, e.roles, e.role_list,
                e.lookup, e.condition, e.comment
-        FROM @extschema@.expected_policies(s) e JOIN contact USING (table_name)
+        FROM contact_sync_internal.expected_policies(s) e JOIN contact USING (table_name)
     ), other AS MATERIALIZED (
         -- Policies of the contact tables that are not to be there. Permissive ones are ORed: one that is open to all
         -- undoes every other.
@@ -162,5 +162,5 @@ AS $$
     SELECT check_name, object, status, problem, CASE WHEN status IN ('fix', 'advice') THEN fix END
     FROM finding ORDER BY step, position, policy <> 'contact_sync_select', policy
 $$;
-COMMENT ON FUNCTION @extschema@.check_policies(@extschema@.shape, text) IS
+COMMENT ON FUNCTION contact_sync_internal.check_policies(contact_sync_internal.shape, text) IS
     'what verify says of row security; rls is inherit or keep';

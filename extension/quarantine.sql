@@ -5,7 +5,7 @@
 -- when there is a row to move. Which rows cannot stay: those of contact_methods and contact_preferences without
 -- customer_id, those of a customer that is not there, and all but one of those that a unique constraint would forbid.
 
-CREATE FUNCTION @extschema@.receivers(s @extschema@.shape, kind "char") RETURNS text
+CREATE FUNCTION contact_sync_internal.receivers(s contact_sync_internal.shape, kind "char") RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     -- Default privileges of the role that creates an object may hand it to anybody.
@@ -15,10 +15,10 @@ AS $$
       AND d.defaclrole = (SELECT oid FROM pg_roles WHERE rolname = current_user)
       AND role.oid NOT IN (d.defaclrole, s.owner)
 $$;
-COMMENT ON FUNCTION @extschema@.receivers(@extschema@.shape, "char") IS
+COMMENT ON FUNCTION contact_sync_internal.receivers(contact_sync_internal.shape, "char") IS
     'to whom default privileges hand what is created beside a customers table (r: tables, S: sequences), as SQL';
 
-CREATE FUNCTION @extschema@.quarantine_creation(s @extschema@.shape) RETURNS text
+CREATE FUNCTION contact_sync_internal.quarantine_creation(s contact_sync_internal.shape) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT concat_ws(E'\n',
@@ -33,15 +33,13 @@ AS $$
 REVOKE ALL ON TABLE %1$I.contact_quarantine FROM %2$s;
 REVOKE ALL ON SEQUENCE %1$I.contact_quarantine_id_seq FROM %3$s;
 ALTER TABLE %1$I.contact_quarantine ENABLE ROW LEVEL SECURITY;$sql$,
-               s.schema_name, @extschema@.receivers(s, 'r'), @extschema@.receivers(s, 'S')),
-        (SELECT format('ALTER TABLE %I.contact_quarantine OWNER TO %I;', s.schema_name, rolname)
-         FROM pg_roles WHERE oid = s.owner AND rolname <> current_user),
+               s.schema_name, contact_sync_internal.receivers(s, 'r'), contact_sync_internal.receivers(s, 'S')),
         format('COMMENT ON TABLE %I.contact_quarantine IS %L;', s.schema_name,
                'rows of contact tables that could not stay there, whole, with the reason'))
 $$;
-COMMENT ON FUNCTION @extschema@.quarantine_creation(@extschema@.shape) IS 'the SQL that creates contact_quarantine';
+COMMENT ON FUNCTION contact_sync_internal.quarantine_creation(contact_sync_internal.shape) IS 'the SQL that creates contact_quarantine';
 
-CREATE FUNCTION @extschema@.has_unique_key(relation oid, columns name[]) RETURNS boolean
+CREATE FUNCTION contact_sync_internal.has_unique_key(relation oid, columns name[]) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     -- An index is as good as a constraint: a DBA may have made it with CREATE UNIQUE INDEX CONCURRENTLY.
@@ -52,28 +50,10 @@ AS $$
                     WHERE a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::smallint[])[0:i.indnkeyatts - 1])
                     ORDER BY 1) = columns)
 $$;
-COMMENT ON FUNCTION @extschema@.has_unique_key(oid, name[]) IS
+COMMENT ON FUNCTION contact_sync_internal.has_unique_key(oid, name[]) IS
     'whether a unique index covers exactly these columns (in alphabetical order) in all rows';
 
-CREATE FUNCTION @extschema@.count_rows(relation oid, query text) RETURNS bigint
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off
-AS $$
-DECLARE
-    answer bigint;
-    -- As in holds_rows: no policy runs with the caller's rights, and none hides a customer or a row.
-BEGIN
-    IF has_table_privilege(relation, 'SELECT') THEN
-        EXECUTE query INTO answer;
-    END IF;
-    RETURN answer;
-EXCEPTION WHEN insufficient_privilege THEN
-    RETURN NULL;
-END
-$$;
-COMMENT ON FUNCTION @extschema@.count_rows(oid, text) IS
-    'what a query on a contact table counts, null where the caller may not read all of it';
-
-CREATE FUNCTION @extschema@.misplaced(s @extschema@.shape)
+CREATE FUNCTION contact_sync_internal.misplaced(s contact_sync_internal.shape)
 RETURNS TABLE ("position" integer, name text, relation oid, reason text, rows bigint, fix text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
@@ -89,12 +69,12 @@ AS $$
                        WHERE k.conrelid = t.relation AND k.contype = 'f' AND k.convalidated
                          AND k.conkey = ARRAY[customer_id.attnum]
                          AND k.confrelid = s.customers AND k.confkey = ARRAY[s.id]) AS refers
-        FROM @extschema@.contact_tables(s) t
+        FROM contact_sync_internal.contact_tables(s) t
              JOIN pg_attribute customer_id ON customer_id.attrelid = t.relation AND customer_id.attname = 'customer_id'
              JOIN pg_attribute id ON id.attrelid = s.customers AND id.attnum = s.id
-             CROSS JOIN LATERAL @extschema@.base_type(customer_id.atttypid, customer_id.atttypmod) AS own
-             CROSS JOIN LATERAL @extschema@.base_type(id.atttypid, id.atttypmod) AS referred
-        WHERE t.kind IN ('r', 'p')
+             CROSS JOIN LATERAL contact_sync_internal.base_type(customer_id.atttypid, customer_id.atttypmod) AS own
+             CROSS JOIN LATERAL contact_sync_internal.base_type(id.atttypid, id.atttypmod) AS referred
+        WHERE t.usable
     ), present_number AS (
         -- For each kind of method: whether the row has the number that the customer has now.
         SELECT string_agg(format(
@@ -102,9 +82,9 @@ AS $$
                    '                   WHEN kept.method_type::pg_catalog.text OPERATOR(pg_catalog.=) ANY (%L)\n'
                    '                   THEN EXISTS (SELECT FROM %s AS customer\n'
                    '                                WHERE customer.%I %s kept.customer_id\n'
-                   '                                  AND @extschema@.number(customer.%I::pg_catalog.text)\n'
+                   '                                  AND contact_sync.number(customer.%I::pg_catalog.text)\n'
                    '                                      OPERATOR(pg_catalog.=)\n'
-                   '                                      @extschema@.number(kept.phone_number::pg_catalog.text))',
+                   '                                      contact_sync.number(kept.phone_number::pg_catalog.text))',
                    methods, s.name, s.id_column, s.id_equality, column_name), '' ORDER BY methods) AS cases
         FROM (VALUES ('{sms,phone_call}', s.phone_column, s.phone),
                      ('{whatsapp}', s.whatsapp_column, s.whatsapp)) AS number(methods, column_name, attnum)
@@ -156,11 +136,11 @@ AS $$
                       s.id_equality),
                E'moved.tableoid OPERATOR(pg_catalog.=) ranked.part\n'
                '      AND moved.ctid OPERATOR(pg_catalog.=) ranked.place AND ranked.rank OPERATOR(pg_catalog.>) 1',
-               format('SELECT coalesce(sum(rows - 1), 0) FROM (SELECT count(*) AS rows FROM %s WHERE %s IS NOT NULL '
+               format('SELECT coalesce(sum(rows - 1), 0)::bigint FROM (SELECT count(*) AS rows FROM %s WHERE %s IS NOT NULL '
                       'GROUP BY %s HAVING count(*) > 1) AS repeated',
                       source, array_to_string(unique_key, ' IS NOT NULL AND '), array_to_string(unique_key, ', '))
         FROM contact
-        WHERE unique_key <@ columns AND comparable AND NOT @extschema@.has_unique_key(relation, unique_key)
+        WHERE unique_key <@ columns AND comparable AND NOT contact_sync_internal.has_unique_key(relation, unique_key)
     )
     SELECT wrong.position, wrong.name, wrong.relation, wrong.reason, found.rows,
            format(E'WITH %sgone AS (\n'
@@ -171,19 +151,19 @@ AS $$
                   '    SELECT %L, %L, gone.customer_id, gone.row_data FROM gone;',
                   wrong.ranking, wrong.source, CASE WHEN wrong.ranking IS NOT NULL THEN ' USING ranked' END,
                   wrong.condition, s.schema_name, wrong.table_name, wrong.reason)
-    FROM wrong CROSS JOIN LATERAL @extschema@.count_rows(wrong.relation, wrong.counting) AS found(rows)
+    FROM wrong CROSS JOIN LATERAL contact_sync_internal.count_rows(wrong.counting) AS found(rows)
     WHERE found.rows > 0
     ORDER BY wrong.position, wrong.step
 $$;
-COMMENT ON FUNCTION @extschema@.misplaced(@extschema@.shape) IS
+COMMENT ON FUNCTION contact_sync_internal.misplaced(contact_sync_internal.shape) IS
     'the rows of contact tables that cannot stay, how many and why, with the SQL that moves them to contact_quarantine';
 
-CREATE FUNCTION @extschema@.check_quarantine(s @extschema@.shape)
+CREATE FUNCTION contact_sync_internal.check_quarantine(s contact_sync_internal.shape)
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     WITH misplaced AS MATERIALIZED (
-        SELECT * FROM @extschema@.misplaced(s)
+        SELECT * FROM contact_sync_internal.misplaced(s)
     ), quarantine AS MATERIALIZED (
         SELECT format('%I.contact_quarantine', s.schema_name) AS name, c.oid AS relation, c.relowner = s.owner AS owned,
                c.relrowsecurity AS row_security, c.relacl AS acl, EXISTS (SELECT FROM misplaced) AS needed,
@@ -197,20 +177,24 @@ AS $$
     ), finding AS (
         SELECT 1 AS step, 0 AS position, 'quarantine' AS check_name, name AS object,
                CASE WHEN NOT needed AND (relation IS NULL OR NOT owned OR NOT usable) THEN 'ok'
-                    WHEN relation IS NULL THEN CASE WHEN makers IS NULL THEN 'fix' ELSE 'blocked' END
+                    WHEN relation IS NULL THEN CASE WHEN contact_sync_internal.may_create(s) THEN 'fix' ELSE 'blocked' END
                     WHEN NOT usable OR NOT owned THEN 'blocked'
                     WHEN NOT row_security THEN 'fix'
                     ELSE 'ok' END AS status,
                CASE WHEN NOT needed AND (relation IS NULL OR NOT owned OR NOT usable) THEN NULL
                     WHEN relation IS NULL THEN 'there are rows to be moved to this table, and it is missing'
-                        || coalesce('; ' || makers || format(' may not create it: GRANT CREATE, USAGE ON SCHEMA %I TO ',
-                                                             s.schema_name) || makers, '')
+                        || CASE WHEN contact_sync_internal.may_create(s) THEN ''
+                                ELSE '; the owner of customers may not create it' END
                     WHEN NOT usable THEN 'it is not the table that rows can be moved to: rename it or drop it'
                     WHEN NOT owned THEN 'it does not belong to the owner of customers: rename it or drop it'
                     WHEN NOT row_security THEN 'row security is off' END AS problem,
-               CASE WHEN relation IS NULL THEN @extschema@.quarantine_creation(s)
+               CASE WHEN relation IS NULL AND contact_sync_internal.may_create(s)
+                    THEN contact_sync_internal.quarantine_creation(s)
+                    WHEN relation IS NULL
+                    THEN format('GRANT CREATE, USAGE ON SCHEMA %I TO %s;', s.schema_name, s.owner::regrole)
+                    WHEN NOT usable OR NOT owned THEN NULL
                     ELSE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', name) END AS fix
-        FROM quarantine CROSS JOIN @extschema@.lacking_create(s) AS lacking(makers)
+        FROM quarantine
 
         UNION ALL
         SELECT 2, 0, 'quarantine', name, 'advice', format('%s has rights on it, and it holds contact data', role),
@@ -227,7 +211,7 @@ AS $$
                CASE WHEN rules IS NULL THEN 'fix' ELSE 'blocked' END,
                format('rows that cannot stay and move to contact_quarantine: %s (%s)', misplaced.rows, misplaced.reason)
                    || coalesce('; drop first what would rewrite the statement: ' || rules, ''),
-               misplaced.fix
+               CASE WHEN rules IS NULL THEN misplaced.fix END
         FROM misplaced CROSS JOIN quarantine
              CROSS JOIN LATERAL (
                  SELECT string_agg(format('rule %I on %s', r.rulename, r.ev_class::regclass), ', ' ORDER BY r.rulename)
@@ -235,11 +219,11 @@ AS $$
 
         UNION ALL
         SELECT 3, t.position, 'misplaced_rows', t.name, 'ok', NULL, NULL
-        FROM @extschema@.contact_tables(s) t
-        WHERE t.kind IN ('r', 'p') AND NOT EXISTS (SELECT FROM misplaced WHERE misplaced.relation = t.relation)
+        FROM contact_sync_internal.contact_tables(s) t
+        WHERE t.usable AND NOT EXISTS (SELECT FROM misplaced WHERE misplaced.relation = t.relation)
     )
-    SELECT check_name, object, status, problem, CASE WHEN status IN ('fix', 'advice') THEN fix END
+    SELECT check_name, object, status, problem, CASE WHEN status <> 'ok' THEN fix END
     FROM finding ORDER BY step, position
 $$;
-COMMENT ON FUNCTION @extschema@.check_quarantine(@extschema@.shape) IS
+COMMENT ON FUNCTION contact_sync_internal.check_quarantine(contact_sync_internal.shape) IS
     'what verify says of rows that cannot stay, and of the table they are moved to';

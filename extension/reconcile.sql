@@ -2,16 +2,14 @@
 -- reconcile: mends what drift names, batch by batch.
 --
 -- The procedure goes through the customers in the order of their key and commits after each batch. What it does in
--- between stands in functions: only they can have SET clauses and catch errors. Customers are locked first and read
--- under that lock, contact rows after them, as the triggers do it. Ids travel as text, which every type can be.
+-- between stands in functions, each of which runs as the owner of customers: only they can have SET clauses and catch
+-- errors. Customers are locked first and read under that lock, contact rows after them, as the triggers do it. Ids
+-- travel as text, which every type can be.
 --
--- All that touches customers or contact data runs with the rights of the owner of customers, as the triggers' writes
--- do: the casts, operators and triggers that it meets there are that owner's, and not to be trusted with the rights of
--- a superuser. It is qualified, operators too, for search_path is then what triggers of the contact tables expect.
+-- Statements are qualified, operators too, because search_path is what triggers of the contact tables expect.
 
-CREATE TYPE @extschema@.mending AS (
-    customers regclass,
-    name text,                      -- as SQL, with its schema
+CREATE TYPE contact_sync_internal.mending AS (
+    s contact_sync_internal.shape,
     find text,                      -- the statements, as SQL: $1 are ids, as text; of find, an id and how many
     lock text,
     lock_waiting text,
@@ -19,13 +17,14 @@ CREATE TYPE @extschema@.mending AS (
     methods text,
     resolved text
 );
-COMMENT ON TYPE @extschema@.mending IS 'how the contact data of a customers table is mended: the statements for it';
+COMMENT ON TYPE contact_sync_internal.mending IS 'how the contact data of a customers table is mended: the statements for it';
 
-CREATE FUNCTION @extschema@.plan_mending(s @extschema@.shape) RETURNS @extschema@.mending
+CREATE FUNCTION contact_sync_internal.plan_mending(s contact_sync_internal.shape)
+RETURNS contact_sync_internal.mending
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 DECLARE
-    m @extschema@.mending;
+    m contact_sync_internal.mending;
     preferences record;
     methods record;
     less text;
@@ -42,10 +41,9 @@ DECLARE
     changes text;           -- what else becomes of a row that gets another number
     has_preferred boolean;
 BEGIN
-    SELECT * INTO preferences FROM @extschema@.contact_tables(s) t WHERE t.table_name = 'contact_preferences';
-    SELECT * INTO methods FROM @extschema@.contact_tables(s) t WHERE t.table_name = 'contact_methods';
-    m.customers := s.customers;
-    m.name := s.name;
+    SELECT * INTO preferences FROM contact_sync_internal.contact_tables(s) t WHERE t.table_name = 'contact_preferences';
+    SELECT * INTO methods FROM contact_sync_internal.contact_tables(s) t WHERE t.table_name = 'contact_methods';
+    m.s := s;
 
     -- The order of the index that makes the id unique.
     SELECT format('OPERATOR(%s.%s)', lo.oprnamespace::regnamespace, lo.oprname),
@@ -63,11 +61,11 @@ BEGIN
       AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
     ORDER BY i.indisprimary DESC, i.indexrelid LIMIT 1;
 
-    SELECT @extschema@.type_name(a.atttypid, -1) INTO method_type
+    SELECT contact_sync_internal.type_name(a.atttypid, -1) INTO method_type
     FROM pg_attribute a
     WHERE a.attrelid = methods.relation AND a.attname = 'method_type';
     SELECT base.width INTO room
-    FROM pg_attribute a, @extschema@.base_type(a.atttypid, a.atttypmod) AS base
+    FROM pg_attribute a, contact_sync_internal.base_type(a.atttypid, a.atttypmod) AS base
     WHERE a.attrelid = methods.relation AND a.attname = 'phone_number';
     SELECT string_agg(', ' || change.assignment, '' ORDER BY change.position) INTO changes
     FROM (VALUES (1, 'is_available', 'is_available = true'),
@@ -82,8 +80,8 @@ BEGIN
       AND NOT a.attisdropped;
 
     customer := format('c.%I AS id, %s AS phone, %s AS whatsapp', s.id_column,
-                       @extschema@.number_of('c', s.phone_column, s.phone),
-                       @extschema@.number_of('c', s.whatsapp_column, s.whatsapp));
+                       contact_sync_internal.number_of('c', s.phone_column, s.phone),
+                       contact_sync_internal.number_of('c', s.whatsapp_column, s.whatsapp));
     SELECT string_agg(format('(%L, c.%s)', w.method, w.number), ', '),
            string_agg(quote_literal(w.method), ', '),
            string_agg(format('pg_catalog.count(*) FILTER (WHERE %1$s) AS %2$s_rows, '
@@ -93,7 +91,7 @@ BEGIN
                       ', '),
            string_agg(format('(%1$L, %2$L, c.%2$s, m.%1$s_rows, m.%1$s)', w.method, w.number), ', ')
     INTO wanted, known, found, compared
-    FROM @extschema@.methods_of(s) w;
+    FROM contact_sync_internal.methods_of(s) w;
 
     preferred := format('SELECT p.customer_id, %s AS preferred FROM %s AS p WHERE p.customer_id %s c.id OFFSET 0',
                         CASE WHEN has_preferred THEN 'p.preferred_method::pg_catalog.text'
@@ -213,7 +211,7 @@ BEGIN
         $sql$
         SELECT pg_catalog.array_agg(f.customers_table), pg_catalog.array_agg(f.customer),
                pg_catalog.array_agg(f.function), pg_catalog.array_agg(f.times)
-        FROM @extschema@.waiting_failures(%1$L) AS f
+        FROM contact_sync_internal.waiting_failures(%1$L::pg_catalog.regclass) AS f
              LEFT JOIN (SELECT %2$s, pg_catalog.format('%%s', c.%3$I) AS key FROM %4$s AS c) AS c
                        ON c.key OPERATOR(pg_catalog.=) f.customer
         WHERE c.key IS NULL
@@ -237,15 +235,14 @@ BEGIN
     RETURN m;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.plan_mending(@extschema@.shape) IS
+COMMENT ON FUNCTION contact_sync_internal.plan_mending(contact_sync_internal.shape) IS
     'the statements that mend the contact data of customers';
 
 --
--- failures is the extension owner's. These let in whoever is logged in as a member of the owner of customers, for the
--- failures of that table: they cannot ask who calls them, for in here that is the extension's owner.
+-- failures is for nobody but the extension's owner. These let in the owner of customers, for the failures of that table.
 --
 
-CREATE FUNCTION @extschema@.family_names(customers regclass) RETURNS SETOF text
+CREATE FUNCTION contact_sync_internal.family_names(customers regclass) RETURNS SETOF text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     -- An inheritance child's failures are in its own name.
@@ -256,32 +253,48 @@ AS $$
     )
     SELECT format('%I.%I', n.nspname, c.relname)
     FROM family JOIN pg_class c ON c.oid = family.relation JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE pg_has_role(session_user, c.relowner, 'MEMBER')
+    WHERE c.relowner = (SELECT relowner FROM pg_class WHERE oid = customers::oid)
 $$;
-COMMENT ON FUNCTION @extschema@.family_names(regclass) IS
-    'a table, its partitions and inheritance children, as failures name them; those the session user may act for';
+COMMENT ON FUNCTION contact_sync_internal.family_names(regclass) IS
+    'a table, its partitions and inheritance children of the same owner, as failures name them';
 
-CREATE FUNCTION @extschema@.waiting_failures(customers regclass)
+CREATE FUNCTION contact_sync_internal.waiting_failures(customers regclass)
 RETURNS TABLE (customers_table text, customer text, function text, times bigint)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'run_as_keeper' LANGUAGE C STABLE;
+COMMENT ON FUNCTION contact_sync_internal.waiting_failures(regclass) IS
+    'the failures that wait, without their messages';
+
+CREATE FUNCTION contact_sync_internal.waiting_failures_as_keeper(customers regclass)
+RETURNS TABLE (customers_table text, customer text, function text, times bigint)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT f.customers_table, f.customer, f.function, f.times
-    FROM @extschema@.failures f
-    WHERE f.customers_table IN (SELECT @extschema@.family_names(customers))
+    FROM contact_sync.failures f
+    WHERE f.customers_table IN (SELECT contact_sync_internal.family_names(customers))
 $$;
-COMMENT ON FUNCTION @extschema@.waiting_failures(regclass) IS 'the failures that wait, without their messages';
+COMMENT ON FUNCTION contact_sync_internal.waiting_failures_as_keeper(regclass) IS
+    'waiting_failures, run as the owner of failures';
 
-CREATE FUNCTION @extschema@.record_failure(
-    customers regclass, customer text, function text, state text, message text) RETURNS boolean
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION contact_sync_internal.record_failure(
+    customers regclass, customer text, function text, state text, message text)
+RETURNS TABLE (recorded boolean)
+AS 'MODULE_PATHNAME', 'run_as_keeper' LANGUAGE C;
+COMMENT ON FUNCTION contact_sync_internal.record_failure(regclass, text, text, text, text) IS
+    'records a failure as the triggers do; false where the table has none of our triggers';
+
+CREATE FUNCTION contact_sync_internal.record_failure_as_keeper(
+    customers regclass, customer text, function text, state text, message text)
+RETURNS TABLE (recorded boolean)
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
 AS $$
     WITH recorded AS (
-        INSERT INTO @extschema@.failures AS f
+        INSERT INTO contact_sync.failures AS f
             (customers_table, customer, function, first_failed, last_failed, times, sqlstate, message)
-        SELECT format('%I.%I', n.nspname, c.relname), record_failure.customer, record_failure.function, now(), now(), 1,
-               state, record_failure.message
+        SELECT format('%I.%I', n.nspname, c.relname), record_failure_as_keeper.customer,
+               record_failure_as_keeper.function, now(), now(), 1, state, left(record_failure_as_keeper.message, 1024)
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.oid = customers::oid AND pg_has_role(session_user, c.relowner, 'MEMBER')
+        WHERE c.oid = customers::oid AND c.relpersistence <> 't'
+          AND EXISTS (SELECT FROM contact_sync_internal.sync_triggers(customers::oid) t WHERE t.ours)
         ON CONFLICT (customers_table, customer, function) DO UPDATE
             SET last_failed = excluded.last_failed, times = f.times + 1, sqlstate = excluded.sqlstate,
                 message = excluded.message
@@ -289,36 +302,40 @@ AS $$
     )
     SELECT EXISTS (SELECT FROM recorded)
 $$;
-COMMENT ON FUNCTION @extschema@.record_failure(regclass, text, text, text, text) IS
-    'records a failure as the triggers do; false where the session user may not';
+COMMENT ON FUNCTION contact_sync_internal.record_failure_as_keeper(regclass, text, text, text, text) IS
+    'record_failure, run as the owner of failures';
 
-CREATE FUNCTION @extschema@.forget_failures(
-    customers regclass, tables text[], customer_ids text[], functions text[], known_times bigint[]) RETURNS bigint
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION contact_sync_internal.forget_failures(
+    customers regclass, tables text[], customer_ids text[], functions text[], known_times bigint[])
+RETURNS TABLE (forgotten bigint)
+AS 'MODULE_PATHNAME', 'run_as_keeper' LANGUAGE C;
+COMMENT ON FUNCTION contact_sync_internal.forget_failures(regclass, text[], text[], text[], bigint[]) IS
+    'takes failures away that wait for nothing any more, and returns how many';
+
+CREATE FUNCTION contact_sync_internal.forget_failures_as_keeper(
+    customers regclass, tables text[], customer_ids text[], functions text[], known_times bigint[])
+RETURNS TABLE (forgotten bigint)
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
 AS $$
     -- One that failed again meanwhile stays.
     WITH forgotten AS (
-        DELETE FROM @extschema@.failures f
+        DELETE FROM contact_sync.failures f
         USING unnest(tables, customer_ids, functions, known_times) AS done(customers_table, customer, function, times)
         WHERE (f.customers_table, f.customer, f.function, f.times)
               = (done.customers_table, done.customer, done.function, done.times)
-          AND f.customers_table IN (SELECT @extschema@.family_names(customers))
+          AND f.customers_table IN (SELECT contact_sync_internal.family_names(customers))
         RETURNING 1
     )
     SELECT count(*) FROM forgotten
 $$;
-COMMENT ON FUNCTION @extschema@.forget_failures(regclass, text[], text[], text[], bigint[]) IS
-    'takes failures away that wait for nothing any more, and returns how many';
-
-ALTER FUNCTION @extschema@.waiting_failures(regclass) OWNER TO @extowner@;
-ALTER FUNCTION @extschema@.record_failure(regclass, text, text, text, text) OWNER TO @extowner@;
-ALTER FUNCTION @extschema@.forget_failures(regclass, text[], text[], text[], bigint[]) OWNER TO @extowner@;
+COMMENT ON FUNCTION contact_sync_internal.forget_failures_as_keeper(regclass, text[], text[], text[], bigint[]) IS
+    'forget_failures, run as the owner of failures';
 
 --
 -- The steps
 --
 
-CREATE FUNCTION @extschema@.estimated_customers(customers regclass, OUT estimate bigint)
+CREATE FUNCTION contact_sync_internal.estimated_customers(customers regclass, OUT estimate bigint)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 BEGIN
@@ -331,15 +348,14 @@ BEGIN
     FROM family JOIN pg_class c ON c.oid = family.relation AND c.relkind = 'r';
     IF estimate IS NULL THEN        -- never analyzed
         SELECT r.counted INTO estimate
-        FROM @extschema@.run_as_owner(customers, format('SELECT pg_catalog.count(*) FROM %s', customers))
-             AS r(counted bigint);
+        FROM contact_sync_internal.query(format('SELECT count(*) FROM %s', customers)) AS r(counted bigint);
     END IF;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.estimated_customers(regclass) IS 'how many customers there are, more or less';
+COMMENT ON FUNCTION contact_sync_internal.estimated_customers(regclass) IS 'how many customers there are, more or less';
 
-CREATE FUNCTION @extschema@.mend_step(
-    m @extschema@.mending, statement text, keys text[], waiting boolean,
+CREATE FUNCTION contact_sync_internal.mend_step(
+    m contact_sync_internal.mending, statement text, keys text[], waiting boolean,
     OUT written bigint, OUT unfit text[], OUT reasons text[])
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
@@ -354,33 +370,38 @@ BEGIN
                          CASE WHEN waiting THEN NULL ELSE 50 END);
     PERFORM set_config('lock_timeout', own_timeout::text, true);
     SELECT r.written, r.unfit, r.reasons INTO written, unfit, reasons
-    FROM @extschema@.look_up_as_owner(m.customers, statement, keys) AS r(written bigint, unfit text[], reasons text[]);
+    FROM contact_sync_internal.look_up(statement, keys) AS r(written bigint, unfit text[], reasons text[]);
 END
 $$;
-COMMENT ON FUNCTION @extschema@.mend_step(@extschema@.mending, text, text[], boolean) IS
+COMMENT ON FUNCTION contact_sync_internal.mend_step(contact_sync_internal.mending, text, text[], boolean) IS
     'runs a statement that writes contact data, with no long waits for locks';
 
-CREATE FUNCTION @extschema@.report_failures(
-    m @extschema@.mending, function text, state text, unfit text[], reasons text[], INOUT failed bigint)
+CREATE FUNCTION contact_sync_internal.report_failures(
+    m contact_sync_internal.mending, function text, state text, unfit text[], reasons text[], INOUT failed bigint)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    recorded boolean;
 BEGIN
     FOR i IN 1..coalesce(cardinality(unfit), 0) LOOP
         failed := failed + 1;
-        IF NOT @extschema@.record_failure(m.customers, unfit[i], function, state, reasons[i]) OR failed <= 10 THEN
+        recorded := (SELECT r.recorded
+                     FROM contact_sync_internal.record_failure((m.s).customers, unfit[i], function, state, reasons[i])
+                          AS r);
+        IF NOT recorded OR failed <= 10 THEN
             RAISE WARNING 'contact data of customer % of table "%" cannot be mended: %',
-                          unfit[i], @extschema@.plain_name(m.customers), reasons[i]
+                          unfit[i], contact_sync_internal.plain_name((m.s).customers), reasons[i]
                 USING ERRCODE = state,
                       HINT = 'The others go on. Mend the cause, and call contact_sync.reconcile again.';
         END IF;
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.report_failures(@extschema@.mending, text, text, text[], text[], bigint) IS
+COMMENT ON FUNCTION contact_sync_internal.report_failures(contact_sync_internal.mending, text, text, text[], text[], bigint) IS
     'records failures and counts them; a WARNING for the first ten, and for any that cannot be recorded';
 
-CREATE FUNCTION @extschema@.mend_guarded(
-    m @extschema@.mending, function text, statement text, keys text[], waiting boolean,
+CREATE FUNCTION contact_sync_internal.mend_guarded(
+    m contact_sync_internal.mending, function text, statement text, keys text[], waiting boolean,
     INOUT failed bigint, OUT written bigint, OUT busy text[])
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
@@ -394,7 +415,7 @@ BEGIN
     FOR try IN 1..2 LOOP
         BEGIN
             SELECT step.written, step.unfit, step.reasons INTO written, unfit, reasons
-            FROM @extschema@.mend_step(m, statement, keys, waiting) AS step;
+            FROM contact_sync_internal.mend_step(m, statement, keys, waiting) AS step;
         EXCEPTION
             WHEN lock_not_available OR deadlock_detected THEN
                 busy := keys;
@@ -418,7 +439,7 @@ BEGIN
         busy := NULL;
         FOR i IN 0..1 LOOP
             SELECT * INTO part
-            FROM @extschema@.mend_guarded(m, function, statement,
+            FROM contact_sync_internal.mend_guarded(m, function, statement,
                                           CASE i WHEN 0 THEN keys[:half] ELSE keys[half + 1:] END, waiting, failed);
             written := written + part.written;
             failed := part.failed;
@@ -428,14 +449,14 @@ BEGIN
     END IF;
 
     written := coalesce(written, 0);
-    failed := @extschema@.report_failures(m, function, state, unfit, reasons, failed);
+    failed := contact_sync_internal.report_failures(m, function, state, unfit, reasons, failed);
 END
 $$;
-COMMENT ON FUNCTION @extschema@.mend_guarded(@extschema@.mending, text, text, text[], boolean, bigint) IS
+COMMENT ON FUNCTION contact_sync_internal.mend_guarded(contact_sync_internal.mending, text, text, text[], boolean, bigint) IS
     'mends customers that are locked; one that cannot be mended is recorded, and the others are all the same';
 
-CREATE FUNCTION @extschema@.mend(
-    m @extschema@.mending, keys text[], waiting boolean, INOUT failed bigint, OUT written bigint, OUT skipped text[])
+CREATE FUNCTION contact_sync_internal.mend(
+    m contact_sync_internal.mending, keys text[], waiting boolean, INOUT failed bigint, OUT written bigint, OUT skipped text[])
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 DECLARE
@@ -448,7 +469,7 @@ BEGIN
     written := 0;
     BEGIN
         SELECT r.locked INTO locked
-        FROM @extschema@.look_up_as_owner(m.customers, CASE WHEN waiting THEN m.lock_waiting ELSE m.lock END, keys)
+        FROM contact_sync_internal.look_up(CASE WHEN waiting THEN m.lock_waiting ELSE m.lock END, keys)
              AS r(locked text[]);
     EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
         skipped := keys;
@@ -466,116 +487,218 @@ BEGIN
         VALUES ('initialize_contact_preferences', m.preferences), ('update_contact_methods', m.methods)
     LOOP
         SELECT * INTO outcome
-        FROM @extschema@.mend_guarded(m, part.column1, part.column2, locked, waiting, failed);
+        FROM contact_sync_internal.mend_guarded(m, part.column1, part.column2, locked, waiting, failed);
         failed := outcome.failed;
         written := written + outcome.written;
         skipped := skipped || outcome.busy;
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.mend(@extschema@.mending, text[], boolean, bigint) IS
+COMMENT ON FUNCTION contact_sync_internal.mend(contact_sync_internal.mending, text[], boolean, bigint) IS
     'locks customers and mends their contact data; without waiting, those in use are skipped and returned';
 
-CREATE FUNCTION @extschema@.validate(customers regclass, constraint_id oid) RETURNS boolean
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    relation regclass;
-    constraint_name text;
-BEGIN
-    SELECT k.conrelid, k.conname INTO relation, constraint_name
-    FROM pg_constraint k WHERE k.oid = constraint_id AND NOT k.convalidated;
-    IF relation IS NULL THEN
-        RETURN true;
-    END IF;
-    PERFORM FROM @extschema@.run_as_owner(
-        customers, format('ALTER TABLE %s VALIDATE CONSTRAINT %I', relation, constraint_name)) AS r(nothing text);
-    RETURN true;
-EXCEPTION WHEN integrity_constraint_violation OR lock_not_available THEN
-    RAISE WARNING 'constraint "%" of table "%" is not validated: %',
-                  constraint_name, @extschema@.plain_name(relation), SQLERRM
-        USING ERRCODE = SQLSTATE, HINT = 'Mend the rows that break it, and call contact_sync.reconcile again.';
-    RETURN false;
-END
-$$;
-COMMENT ON FUNCTION @extschema@.validate(regclass, oid) IS 'validates a constraint; a WARNING where rows break it';
+CREATE FUNCTION contact_sync_internal.begin_reconcile(
+    customers regclass, id_column name, phone_column name, whatsapp_column name)
+RETURNS TABLE (m contact_sync_internal.mending, total bigint)
+AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C;
+COMMENT ON FUNCTION contact_sync_internal.begin_reconcile(regclass, name, name, name) IS
+    'how to mend the contact data of customers, and of how many';
 
-CREATE FUNCTION @extschema@.count_orphans(s @extschema@.shape, OUT orphans bigint)
+CREATE FUNCTION contact_sync_internal.begin_reconcile_as_owner(
+    customers regclass, id_column name, phone_column name, whatsapp_column name)
+RETURNS TABLE (m contact_sync_internal.mending, total bigint)
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT contact_sync_internal.plan_mending(
+               contact_sync_internal.require(customers, id_column, phone_column, whatsapp_column, true)),
+           contact_sync_internal.estimated_customers(customers)
+$$;
+COMMENT ON FUNCTION contact_sync_internal.begin_reconcile_as_owner(regclass, name, name, name) IS
+    'begin_reconcile, run as the owner of customers';
+
+CREATE FUNCTION contact_sync_internal.mend_batch(
+    customers regclass, m contact_sync_internal.mending, after text, batch_size integer, failed bigint)
+RETURNS TABLE (seen bigint, last text, written bigint, failures bigint, skipped text[])
+AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C;
+COMMENT ON FUNCTION contact_sync_internal.mend_batch(regclass, contact_sync_internal.mending, text, integer, bigint) IS
+    'mends the next customers after one; those in use are skipped and returned';
+
+CREATE FUNCTION contact_sync_internal.mend_batch_as_owner(
+    customers regclass, m contact_sync_internal.mending, after text, batch_size integer, failed bigint)
+RETURNS TABLE (seen bigint, last text, written bigint, failures bigint, skipped text[])
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 DECLARE
-    contact text;
-    found bigint;
+    drifted text[];
+    part record;
 BEGIN
-    orphans := 0;
-    FOR contact IN
-        SELECT t.name FROM @extschema@.contact_tables(s) t
-        WHERE t.unique_key IS NOT NULL
-          AND NOT EXISTS (SELECT FROM pg_constraint k       -- which leaves none
-                          WHERE k.conrelid = t.relation AND k.contype = 'f' AND k.convalidated
-                            AND k.confrelid = s.customers AND k.confkey = ARRAY[s.id])
-    LOOP
-        SELECT r.found INTO found
-        FROM @extschema@.run_as_owner(
-            s.customers, format('SELECT pg_catalog.count(*) FROM %s AS t '
-                                'WHERE NOT EXISTS (SELECT FROM %s AS c WHERE t.customer_id %s c.%I)',
-                                contact, s.name, s.id_equality, s.id_column)) AS r(found bigint);
-        orphans := orphans + found;
-    END LOOP;
-END
-$$;
-COMMENT ON FUNCTION @extschema@.count_orphans(@extschema@.shape) IS
-    'how many preferences and methods are of no customer';
-
-CREATE FUNCTION @extschema@.clear_failures(m @extschema@.mending) RETURNS bigint
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
-AS $$
-DECLARE
-    tables text[];
-    customers text[];
-    functions text[];
-    known_times bigint[];
-BEGIN
-    IF NOT EXISTS (SELECT FROM @extschema@.waiting_failures(m.customers)) THEN
-        RETURN 0;
+    SELECT r.seen, r.last, r.drifted INTO seen, last, drifted
+    FROM contact_sync_internal.look_up(m.find, ARRAY[after, batch_size::text])
+         AS r(seen bigint, last text, drifted text[]);
+    failures := failed;
+    written := 0;
+    IF drifted IS NOT NULL THEN
+        SELECT * INTO part FROM contact_sync_internal.mend(m, drifted, false, failed);
+        failures := part.failed;
+        written := part.written;
+        skipped := part.skipped;
     END IF;
-    SELECT r.tables, r.customers, r.functions, r.known_times INTO tables, customers, functions, known_times
-    FROM @extschema@.run_as_owner(m.customers, m.resolved)
-         AS r(tables text[], customers text[], functions text[], known_times bigint[]);
-    RETURN @extschema@.forget_failures(m.customers, tables, customers, functions, known_times);
+    RETURN NEXT;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.clear_failures(@extschema@.mending) IS
+COMMENT ON FUNCTION contact_sync_internal.mend_batch_as_owner(
+    regclass, contact_sync_internal.mending, text, integer, bigint) IS
+    'mend_batch, run as the owner of customers';
+
+CREATE FUNCTION contact_sync_internal.mend_customer(
+    customers regclass, m contact_sync_internal.mending, customer text, failed bigint)
+RETURNS TABLE (written bigint, failures bigint, skipped boolean)
+AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C;
+COMMENT ON FUNCTION contact_sync_internal.mend_customer(regclass, contact_sync_internal.mending, text, bigint) IS
+    'mends one customer, and waits where it is in use';
+
+CREATE FUNCTION contact_sync_internal.mend_customer_as_owner(
+    customers regclass, m contact_sync_internal.mending, customer text, failed bigint)
+RETURNS TABLE (written bigint, failures bigint, skipped boolean)
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT part.written, part.failed, part.skipped IS NOT NULL
+    FROM contact_sync_internal.mend(m, ARRAY[customer], true, failed) AS part
+$$;
+COMMENT ON FUNCTION contact_sync_internal.mend_customer_as_owner(
+    regclass, contact_sync_internal.mending, text, bigint) IS
+    'mend_customer, run as the owner of customers';
+
+CREATE FUNCTION contact_sync_internal.clear_failures(customers regclass, m contact_sync_internal.mending)
+RETURNS TABLE (cleared bigint)
+AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C;
+COMMENT ON FUNCTION contact_sync_internal.clear_failures(regclass, contact_sync_internal.mending) IS
     'takes the failures away whose customer is right now, or gone, and returns how many';
 
-CREATE FUNCTION @extschema@.progress(done bigint, total bigint, started timestamptz) RETURNS text
+CREATE FUNCTION contact_sync_internal.clear_failures_as_owner(customers regclass, m contact_sync_internal.mending)
+RETURNS TABLE (cleared bigint)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+DECLARE
+    resolved record;
+BEGIN
+    cleared := 0;
+    IF EXISTS (SELECT FROM contact_sync_internal.waiting_failures(clear_failures_as_owner.customers)) THEN
+        SELECT r.* INTO resolved
+        FROM contact_sync_internal.write(m.resolved)
+             AS r(tables text[], customers text[], functions text[], known_times bigint[]);
+        SELECT f.forgotten INTO cleared
+        FROM contact_sync_internal.forget_failures(
+            clear_failures_as_owner.customers, resolved.tables, resolved.customers, resolved.functions,
+            resolved.known_times) AS f;
+    END IF;
+    RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION contact_sync_internal.clear_failures_as_owner(regclass, contact_sync_internal.mending) IS
+    'clear_failures, run as the owner of customers';
+
+CREATE FUNCTION contact_sync_internal.unvalidated(customers regclass, m contact_sync_internal.mending)
+RETURNS TABLE (constraint_id oid)
+AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C;
+COMMENT ON FUNCTION contact_sync_internal.unvalidated(regclass, contact_sync_internal.mending) IS
+    'the constraints of contact tables that are not validated';
+
+CREATE FUNCTION contact_sync_internal.unvalidated_as_owner(customers regclass, m contact_sync_internal.mending)
+RETURNS TABLE (constraint_id oid)
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT k.oid
+    FROM contact_sync_internal.contact_tables(m.s) t JOIN pg_constraint k ON k.conrelid = t.relation
+    WHERE t.usable AND NOT k.convalidated AND k.conparentid = 0 AND k.contype IN ('c', 'f')
+      AND contact_sync_internal.is_enforced(k.oid)
+    ORDER BY t.position, k.conname
+$$;
+COMMENT ON FUNCTION contact_sync_internal.unvalidated_as_owner(regclass, contact_sync_internal.mending) IS
+    'unvalidated, run as the owner of customers';
+
+CREATE FUNCTION contact_sync_internal.validate(customers regclass, constraint_id oid)
+RETURNS TABLE (validated boolean)
+AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C;
+COMMENT ON FUNCTION contact_sync_internal.validate(regclass, oid) IS
+    'validates a constraint; a WARNING where rows break it';
+
+CREATE FUNCTION contact_sync_internal.validate_as_owner(customers regclass, constraint_id oid)
+RETURNS TABLE (validated boolean)
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    relation pg_catalog.regclass;
+    constraint_name pg_catalog.text;
+BEGIN
+    -- With the search_path that functions in constraints expect; so all is qualified here.
+    SELECT k.conrelid, k.conname INTO relation, constraint_name
+    FROM pg_catalog.pg_constraint k WHERE k.oid OPERATOR(pg_catalog.=) constraint_id AND NOT k.convalidated;
+    validated := true;
+    IF relation IS NOT NULL THEN
+        BEGIN
+            EXECUTE pg_catalog.format('ALTER TABLE %s VALIDATE CONSTRAINT %I', relation, constraint_name);
+        EXCEPTION WHEN integrity_constraint_violation OR lock_not_available THEN
+            RAISE WARNING 'constraint "%" of table "%" is not validated: %',
+                          constraint_name, contact_sync_internal.plain_name(relation), SQLERRM
+                USING ERRCODE = SQLSTATE,
+                      HINT = 'Mend the rows that break it, and call contact_sync.reconcile again.';
+            validated := false;
+        END;
+    END IF;
+    RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION contact_sync_internal.validate_as_owner(regclass, oid) IS
+    'validate, run as the owner of customers';
+
+CREATE FUNCTION contact_sync_internal.count_orphans(customers regclass, m contact_sync_internal.mending)
+RETURNS TABLE (orphans bigint)
+AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C;
+COMMENT ON FUNCTION contact_sync_internal.count_orphans(regclass, contact_sync_internal.mending) IS
+    'how many preferences and methods are of no customer';
+
+CREATE FUNCTION contact_sync_internal.count_orphans_as_owner(customers regclass, m contact_sync_internal.mending)
+RETURNS TABLE (orphans bigint)
+LANGUAGE sql SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+    SELECT coalesce(sum(contact_sync_internal.count_rows(
+               format('SELECT count(*) FROM %s AS t WHERE NOT EXISTS (SELECT FROM %s AS c WHERE t.customer_id %s c.%I)',
+                      t.name, (m.s).name, (m.s).id_equality, (m.s).id_column))), 0)::bigint
+    FROM contact_sync_internal.contact_tables(m.s) t
+    WHERE t.usable AND t.unique_key IS NOT NULL
+      AND NOT EXISTS (SELECT FROM pg_constraint k       -- which leaves none
+                      WHERE k.conrelid = t.relation AND k.contype = 'f' AND k.convalidated
+                        AND k.confrelid = (m.s).customers AND k.confkey = ARRAY[(m.s).id])
+$$;
+COMMENT ON FUNCTION contact_sync_internal.count_orphans_as_owner(regclass, contact_sync_internal.mending) IS
+    'count_orphans, run as the owner of customers';
+
+CREATE FUNCTION contact_sync_internal.progress(done bigint, total bigint, started timestamptz) RETURNS text
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT format('%s of about %s customers done, %s a second, %s seconds left', done, greatest(total, done),
                   round(rate), ceil(greatest(total - done, 0) / rate))
     FROM (SELECT (done / greatest(extract(epoch FROM clock_timestamp() - started), 0.001))::numeric) AS speed(rate)
 $$;
-COMMENT ON FUNCTION @extschema@.progress(bigint, bigint, timestamptz) IS 'how far reconcile is, in words';
+COMMENT ON FUNCTION contact_sync_internal.progress(bigint, bigint, timestamptz) IS 'how far reconcile is, in words';
 
-CREATE PROCEDURE @extschema@.reconcile(
+CREATE PROCEDURE contact_sync.reconcile(
     customers regclass DEFAULT pg_catalog.to_regclass('customers'), batch_size integer DEFAULT 10000,
     id_column name DEFAULT NULL, phone_column name DEFAULT NULL, whatsapp_column name DEFAULT NULL)
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    s @extschema@.shape;
-    m @extschema@.mending;
+    m contact_sync_internal.mending;
     last text;
-    seen bigint;
-    drifted text[];
     part record;
     later text[] := '{}';       -- customers in use, to come back to
-    skipped bigint;
-    failed bigint;
-    written bigint;
+    skipped bigint := 0;
+    failed bigint := 0;
+    written bigint := 0;
     cleared bigint;
     orphans bigint;
-    done bigint;
+    done bigint := 0;
     total bigint;
     started timestamptz;
     told timestamptz;
@@ -592,30 +715,23 @@ BEGIN
         RAISE EXCEPTION 'invalid value for parameter batch_size: %', coalesce(batch_size::text, 'null')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'It is how many customers are looked at between commits.';
     END IF;
-    s := @extschema@.require(customers, id_column, phone_column, whatsapp_column, true);
-    m := @extschema@.plan_mending(s);
-    total := @extschema@.estimated_customers(customers);
+    SELECT * INTO part FROM contact_sync_internal.begin_reconcile(customers, id_column, phone_column, whatsapp_column);
+    m := part.m;
+    total := part.total;
     started := clock_timestamp();
     told := started;
-    done := 0;
-    written := 0;
-    failed := 0;
 
     LOOP
-        SELECT r.seen, r.last, r.drifted INTO seen, last, drifted
-        FROM @extschema@.look_up_as_owner(customers, m.find, ARRAY[last, batch_size::text])
-             AS r(seen bigint, last text, drifted text[]);
-        EXIT WHEN seen = 0;
-        IF drifted IS NOT NULL THEN
-            SELECT * INTO part FROM @extschema@.mend(m, drifted, false, failed);
-            failed := part.failed;
-            written := written + part.written;
-            later := later || part.skipped;
-        END IF;
-        done := done + seen;
+        SELECT * INTO part FROM contact_sync_internal.mend_batch(customers, m, last, batch_size, failed);
+        EXIT WHEN part.seen = 0;
+        last := part.last;
+        failed := part.failures;
+        written := written + part.written;
+        later := later || part.skipped;
+        done := done + part.seen;
         IF clock_timestamp() - told >= interval '5 seconds' THEN
             told := clock_timestamp();
-            RAISE NOTICE '%', @extschema@.progress(done, total, started);
+            RAISE NOTICE '%', contact_sync_internal.progress(done, total, started);
         END IF;
 
         COMMIT;
@@ -624,13 +740,12 @@ BEGIN
     END LOOP;
 
     -- What was in use: one at a time, with no other customer locked while it is waited for.
-    skipped := 0;
     number := 1;
     WHILE number <= cardinality(later) LOOP
-        SELECT * INTO part FROM @extschema@.mend(m, ARRAY[later[number]], true, failed);
-        failed := part.failed;
+        SELECT * INTO part FROM contact_sync_internal.mend_customer(customers, m, later[number], failed);
+        failed := part.failures;
         written := written + part.written;
-        skipped := skipped + (part.skipped IS NOT NULL)::integer;
+        skipped := skipped + part.skipped::integer;
         number := number + 1;
 
         COMMIT;
@@ -638,26 +753,22 @@ BEGIN
         SET LOCAL search_path = pg_catalog, pg_temp;
     END LOOP;
 
-    cleared := @extschema@.clear_failures(m);
+    cleared := (SELECT r.cleared FROM contact_sync_internal.clear_failures(customers, m) AS r);
     COMMIT;
     SET LOCAL search_path = pg_catalog, pg_temp;
 
-    pending := ARRAY(SELECT k.oid
-                     FROM @extschema@.contact_tables(s) t JOIN pg_constraint k ON k.conrelid = t.relation
-                     WHERE NOT k.convalidated AND k.conparentid = 0 AND k.contype IN ('c', 'f')
-                       AND @extschema@.is_enforced(k.oid)
-                     ORDER BY t.position, k.conname);
+    pending := ARRAY(SELECT r.constraint_id FROM contact_sync_internal.unvalidated(customers, m) AS r);
     number := 1;
     WHILE number <= cardinality(pending) LOOP
-        PERFORM @extschema@.validate(customers, pending[number]);
+        PERFORM FROM contact_sync_internal.validate(customers, pending[number]);
         number := number + 1;
         COMMIT;
         SET LOCAL search_path = pg_catalog, pg_temp;
     END LOOP;
 
-    orphans := @extschema@.count_orphans(s);
+    orphans := (SELECT r.orphans FROM contact_sync_internal.count_orphans(customers, m) AS r);
     IF orphans > 0 THEN
-        RAISE WARNING 'contact rows of no customer in "%": %', @extschema@.plain_name(customers), orphans
+        RAISE WARNING 'contact rows of no customer in "%": %', contact_sync_internal.plain_name(customers), orphans
             USING ERRCODE = 'foreign_key_violation',
                   HINT = 'They are left alone: contact_sync.drift shows them, as orphan.';
     END IF;
@@ -669,20 +780,5 @@ BEGIN
             ELSE 'contact_sync.drift shows what is not right, if anything.' END;
 END
 $$;
-COMMENT ON PROCEDURE @extschema@.reconcile(regclass, integer, name, name, name) IS
+COMMENT ON PROCEDURE contact_sync.reconcile(regclass, integer, name, name, name) IS
     'mends the contact data of customers in batches and commits each; a run that was stopped is taken up by the next';
-
--- Keys travel as text, and failures and drift have them so: the same text whatever the session's settings, and one that
--- says all of the key. (The trigger functions see to it when they record a failure.)
-DO $$
-DECLARE
-    speaker regproc;
-BEGIN
-    FOREACH speaker IN ARRAY
-        '{@extschema@.drift, @extschema@.run_as_owner, @extschema@.look_up_as_owner}'::regproc[]
-    LOOP
-        EXECUTE format('ALTER FUNCTION %s SET datestyle = ISO SET intervalstyle = postgres SET timezone = UTC '
-                       'SET extra_float_digits = 1 SET bytea_output = hex', speaker);
-    END LOOP;
-END
-$$;

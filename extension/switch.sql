@@ -2,7 +2,7 @@
 -- disable, enable, detach: the triggers off, on again, and away. disable and enable serve the legacy triggers of a
 -- database that was never attached as well.
 
-CREATE FUNCTION @extschema@.switchable(customers regclass)
+CREATE FUNCTION contact_sync_internal.switchable(customers regclass)
 RETURNS TABLE (table_name regclass, trigger_name name, state "char", ours boolean, clone boolean)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
@@ -16,24 +16,24 @@ BEGIN
             USING ERRCODE = 'undefined_table',
                   HINT = 'Name it with its schema, as in contact_sync.disable(''public.customers'').';
     ELSIF kind NOT IN ('r', 'p') THEN
-        RAISE EXCEPTION '"%" is not a table', @extschema@.plain_name(customers)
+        RAISE EXCEPTION '"%" is not a table', contact_sync_internal.plain_name(customers)
             USING ERRCODE = 'wrong_object_type', HINT = 'Name the table that has the triggers.';
     ELSIF partition THEN
-        RAISE EXCEPTION '"%" is a partition', @extschema@.plain_name(customers)
+        RAISE EXCEPTION '"%" is a partition', contact_sync_internal.plain_name(customers)
             USING ERRCODE = 'wrong_object_type',
                   HINT = format('Name the table it is part of, %s.', pg_partition_root(customers));
     END IF;
 
     RETURN QUERY
         SELECT t.relation::regclass, t.name, t.state, t.ours, t.clone
-        FROM @extschema@.sync_triggers(customers::oid) t
+        FROM contact_sync_internal.sync_triggers(customers::oid) t
         ORDER BY t.clone, t.relation <> customers::oid, t.relation::regclass::text, t.name;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.switchable(regclass) IS
+COMMENT ON FUNCTION contact_sync_internal.switchable(regclass) IS
     'the triggers that disable, enable and detach are about: parents first, clones after them';
 
-CREATE FUNCTION @extschema@.switch(customers regclass, action text)
+CREATE FUNCTION contact_sync_internal.switch(customers regclass, action text)
 RETURNS TABLE (table_name regclass, trigger_name name)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
@@ -41,7 +41,7 @@ DECLARE
     found_any boolean := false;
     target record;
 BEGIN
-    FOR target IN SELECT * FROM @extschema@.switchable(customers) LOOP
+    FOR target IN SELECT * FROM contact_sync_internal.switchable(customers) LOOP
         found_any := true;
         -- Clones follow their parent; so only what is still in the other state is touched. ALWAYS and REPLICA are
         -- states that somebody chose: enable leaves them.
@@ -55,24 +55,36 @@ BEGIN
         END IF;
     END LOOP;
     IF NOT found_any THEN
-        RAISE EXCEPTION 'there are no triggers on "%" that keep contact data', @extschema@.plain_name(customers)
+        RAISE EXCEPTION 'there are no triggers on "%" that keep contact data', contact_sync_internal.plain_name(customers)
             USING ERRCODE = 'undefined_object',
                   HINT = 'contact_sync.attach puts them there; contact_sync.verify tells what is missing.';
     END IF;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.switch(regclass, text) IS 'ENABLE or DISABLE for the triggers that keep contact data';
+COMMENT ON FUNCTION contact_sync_internal.switch(regclass, text) IS 'ENABLE or DISABLE for the triggers that keep contact data';
 
-CREATE FUNCTION @extschema@.disable(customers regclass DEFAULT pg_catalog.to_regclass('customers'))
+CREATE FUNCTION contact_sync.disable(customers regclass DEFAULT pg_catalog.to_regclass('customers'))
+RETURNS TABLE (table_name regclass, trigger_name name)
+AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C;
+COMMENT ON FUNCTION contact_sync.disable(regclass) IS
+    'disables the triggers that keep contact data, ours and legacy ones, and returns those it disabled';
+
+CREATE FUNCTION contact_sync_internal.disable_as_owner(customers regclass)
 RETURNS TABLE (table_name regclass, trigger_name name)
 LANGUAGE sql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
-    SELECT * FROM @extschema@.switch(customers, 'DISABLE'::text)
+    SELECT * FROM contact_sync_internal.switch(customers, 'DISABLE'::text)
 $$;
-COMMENT ON FUNCTION @extschema@.disable(regclass) IS
-    'disables the triggers that keep contact data, ours and legacy ones, and returns those it disabled';
+COMMENT ON FUNCTION contact_sync_internal.disable_as_owner(regclass) IS
+    'contact_sync.disable, run as the owner of customers';
 
-CREATE FUNCTION @extschema@.enable(customers regclass DEFAULT pg_catalog.to_regclass('customers'))
+CREATE FUNCTION contact_sync.enable(customers regclass DEFAULT pg_catalog.to_regclass('customers'))
+RETURNS TABLE (table_name regclass, trigger_name name)
+AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C;
+COMMENT ON FUNCTION contact_sync.enable(regclass) IS
+    'enables the triggers that keep contact data, ours and legacy ones, and returns those it enabled';
+
+CREATE FUNCTION contact_sync_internal.enable_as_owner(customers regclass)
 RETURNS TABLE (table_name regclass, trigger_name name)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
@@ -81,31 +93,37 @@ DECLARE
     drifted bigint;
 BEGIN
     -- Counted before customers is locked. Where it cannot be told, the triggers are enabled all the same.
-    IF EXISTS (SELECT FROM @extschema@.switchable(customers)) THEN
-        obstacles := @extschema@.obstacles(
-            customers, @extschema@.describe(customers, NULL::name, NULL::name, NULL::name), false);
+    IF EXISTS (SELECT FROM contact_sync_internal.switchable(customers)) THEN
+        obstacles := contact_sync_internal.obstacles(
+            customers, contact_sync_internal.describe(customers, NULL::name, NULL::name, NULL::name), false);
         IF obstacles IS NOT NULL THEN
-            RAISE NOTICE 'how many customers of "%" drifted meanwhile cannot be told', @extschema@.plain_name(customers)
+            RAISE NOTICE 'how many customers of "%" drifted meanwhile cannot be told', contact_sync_internal.plain_name(customers)
                 USING DETAIL = obstacles, HINT = 'contact_sync.verify shows what is wrong.';
         ELSE
             SELECT count(DISTINCT d.customer) INTO drifted
-            FROM @extschema@.drift(customers) d WHERE d.kind <> 'orphan';
+            FROM contact_sync_internal.drift_as_owner(customers, NULL::name, NULL::name, NULL::name) d WHERE d.kind <> 'orphan';
             IF drifted > 0 THEN
                 RAISE NOTICE 'customers of "%" whose contact data drifted meanwhile: %',
-                             @extschema@.plain_name(customers), drifted
+                             contact_sync_internal.plain_name(customers), drifted
                     USING HINT = format('CALL contact_sync.reconcile(%L) mends it; contact_sync.drift shows it.',
                                         customers::text);
             END IF;
         END IF;
     END IF;
 
-    RETURN QUERY SELECT * FROM @extschema@.switch(customers, 'ENABLE'::text);
+    RETURN QUERY SELECT * FROM contact_sync_internal.switch(customers, 'ENABLE'::text);
 END
 $$;
-COMMENT ON FUNCTION @extschema@.enable(regclass) IS
-    'enables the triggers that keep contact data, ours and legacy ones, and returns those it enabled';
+COMMENT ON FUNCTION contact_sync_internal.enable_as_owner(regclass) IS
+    'contact_sync.enable, run as the owner of customers';
 
-CREATE FUNCTION @extschema@.detach(customers regclass DEFAULT pg_catalog.to_regclass('customers'))
+CREATE FUNCTION contact_sync.detach(customers regclass DEFAULT pg_catalog.to_regclass('customers'))
+RETURNS TABLE (table_name regclass, trigger_name name)
+AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C;
+COMMENT ON FUNCTION contact_sync.detach(regclass) IS
+    'drops our triggers on customers and on the contact tables, and returns them; data, keys and policies stay';
+
+CREATE FUNCTION contact_sync_internal.detach_as_owner(customers regclass)
 RETURNS TABLE (table_name regclass, trigger_name name)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
@@ -115,16 +133,16 @@ BEGIN
     -- The contact tables' triggers too, unless they serve other customers beside these: nothing is left then that needs
     -- the extension. Data, keys and policies stay.
     FOR target IN
-        SELECT s.table_name, s.trigger_name FROM @extschema@.switchable(customers) s WHERE s.ours AND NOT s.clone
+        SELECT s.table_name, s.trigger_name FROM contact_sync_internal.switchable(customers) s WHERE s.ours AND NOT s.clone
         UNION ALL
         SELECT t.tgrelid::regclass, t.tgname
-        FROM @extschema@.contact_tables(@extschema@.describe(customers, NULL::name, NULL::name, NULL::name)) c
+        FROM contact_sync_internal.contact_tables(contact_sync_internal.describe(customers, NULL::name, NULL::name, NULL::name)) c
              JOIN pg_trigger t ON t.tgrelid = c.relation AND t.tgparentid = 0 AND NOT t.tgisinternal
-        WHERE @extschema@.is_ours(t.tgfoid)
+        WHERE contact_sync_internal.is_ours(t.tgfoid)
           AND NOT EXISTS (SELECT FROM pg_class other JOIN pg_class mine ON mine.oid = customers::oid
                           WHERE other.relnamespace = mine.relnamespace
-                            AND other.oid NOT IN (SELECT s.table_name::oid FROM @extschema@.switchable(customers) s)
-                            AND EXISTS (SELECT FROM @extschema@.sync_triggers(other.oid) o WHERE o.ours))
+                            AND other.oid NOT IN (SELECT s.table_name::oid FROM contact_sync_internal.switchable(customers) s)
+                            AND EXISTS (SELECT FROM contact_sync_internal.sync_triggers(other.oid) o WHERE o.ours))
     LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', target.trigger_name, target.table_name);
         table_name := target.table_name;
@@ -133,5 +151,5 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.detach(regclass) IS
-    'drops our triggers on customers and on the contact tables, and returns them; data, keys and policies stay';
+COMMENT ON FUNCTION contact_sync_internal.detach_as_owner(regclass) IS
+    'contact_sync.detach, run as the owner of customers';

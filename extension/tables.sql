@@ -2,13 +2,13 @@
 -- Checks of the contact tables: their kind, owner, columns, keys, code, and the grants of those that are missing.
 -- The foreign keys stand apart: they lock the customers table, and whatever does comes last.
 
-CREATE FUNCTION @extschema@.creation(s @extschema@.shape, contact_table name) RETURNS text
+CREATE FUNCTION contact_sync_internal.creation(s contact_sync_internal.shape, contact_table name) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     WITH definition AS (
         SELECT string_agg(concat_ws(' ', E'\n   ', quote_ident(column_name), type, 'DEFAULT ' || default_value,
                                     constraints), ',' ORDER BY position) AS columns
-        FROM @extschema@.contact_columns(s) WHERE table_name = contact_table
+        FROM contact_sync_internal.contact_columns(s) WHERE table_name = contact_table
     )
     SELECT concat_ws(E'\n',
         -- Rows whose number changes stay where they are and their indexes untouched, if the page has room for both
@@ -16,18 +16,16 @@ AS $$
         format(E'CREATE %sTABLE %s (%s%s\n)%s;', CASE s.persistence WHEN 'u' THEN 'UNLOGGED ' ELSE '' END, t.name,
                definition.columns, E',\n    UNIQUE (' || array_to_string(t.unique_key, ', ') || ')',
                CASE t.table_name WHEN 'contact_methods' THEN ' WITH (fillfactor = 50)' END),
-        format('REVOKE ALL ON TABLE %s FROM %s;', t.name, @extschema@.receivers(s, 'r')),
+        format('REVOKE ALL ON TABLE %s FROM %s;', t.name, contact_sync_internal.receivers(s, 'r')),
         CASE WHEN t.table_name = 'contact_history'
              THEN format('CREATE INDEX ON %s (customer_id, "timestamp");', t.name) END,
-        (SELECT format('ALTER TABLE %s OWNER TO %I;', t.name, rolname)
-         FROM pg_roles WHERE oid = s.owner AND rolname <> current_user),
         format('COMMENT ON TABLE %s IS %L;', t.name, t.comment))
-    FROM definition, @extschema@.contact_tables(s) t
+    FROM definition, contact_sync_internal.contact_tables(s) t
     WHERE t.table_name = contact_table
 $$;
-COMMENT ON FUNCTION @extschema@.creation(@extschema@.shape, name) IS 'the SQL that creates a contact table';
+COMMENT ON FUNCTION contact_sync_internal.creation(contact_sync_internal.shape, name) IS 'the SQL that creates a contact table';
 
-CREATE FUNCTION @extschema@.type_users(relation oid, attnum smallint) RETURNS text
+CREATE FUNCTION contact_sync_internal.type_users(relation oid, attnum smallint) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT string_agg(DISTINCT coalesce(v.ev_class::regclass::text, pg_describe_object(d.classid, d.objid, d.objsubid)),
@@ -38,10 +36,10 @@ AS $$
            OR EXISTS (SELECT FROM pg_attrdef e
                       WHERE d.classid = 'pg_attrdef'::regclass AND e.oid = d.objid AND e.adnum <> attnum))
 $$;
-COMMENT ON FUNCTION @extschema@.type_users(oid, smallint) IS
+COMMENT ON FUNCTION contact_sync_internal.type_users(oid, smallint) IS
     'what keeps a column''s type from being changed, null where nothing does';
 
-CREATE FUNCTION @extschema@.refusals(relation oid, attnum smallint, wanted text[])
+CREATE FUNCTION contact_sync_internal.refusals(relation oid, attnum smallint, wanted text[])
 RETURNS TABLE (by_type boolean, conname name, expression text, refused text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
@@ -49,12 +47,10 @@ DECLARE
     own record;
     rule record;
 BEGIN
-    SELECT a.attname, c.relname, a.atttypid, base.width, t.typtype, t.typcategory, t.oid AS base_oid,
-           format_type(t.oid, NULL) AS base_type
+    SELECT a.atttypid, base.width, t.typtype, t.typcategory, t.oid AS base_oid
     INTO own
     FROM pg_attribute a
-         JOIN pg_class c ON c.oid = a.attrelid
-         CROSS JOIN LATERAL @extschema@.base_type(a.atttypid, a.atttypmod) AS base
+         CROSS JOIN LATERAL contact_sync_internal.base_type(a.atttypid, a.atttypmod) AS base
          JOIN pg_type t ON t.oid = base.type
     WHERE a.attrelid = refusals.relation AND a.attnum = refusals.attnum;
 
@@ -82,20 +78,17 @@ BEGIN
             UNION
             SELECT t.typbasetype FROM domain JOIN pg_type t ON t.oid = domain.type WHERE t.typtype = 'd'
         )
-        SELECT k.contypid <> 0 AS of_type, k.conname, pg_get_expr(k.conbin, k.conrelid) AS expression
+        SELECT k.oid, k.contypid <> 0 AS of_type, k.conname, pg_get_expr(k.conbin, k.conrelid) AS expression
         FROM pg_constraint k
-        WHERE k.contype = 'c' AND @extschema@.is_enforced(k.oid) AND @extschema@.is_computation(k.conbin)
+        WHERE k.contype = 'c' AND contact_sync_internal.is_enforced(k.oid)
           AND (k.conrelid = refusals.relation AND k.conkey = ARRAY[refusals.attnum] AND k.coninhcount = 0
                OR k.conrelid = 0 AND k.contypid IN (SELECT type FROM domain))
         ORDER BY k.contypid = 0, k.conname
     LOOP
         BEGIN
-            EXECUTE format('SELECT string_agg(given.wanted, '', '' ORDER BY given.place)'
-                           ' FROM unnest($1) WITH ORDINALITY AS given(wanted, place)'
-                           ' CROSS JOIN LATERAL (SELECT given.wanted::%s) AS %I(%I) WHERE NOT (%s)',
-                           own.base_type, own.relname,
-                           CASE WHEN rule.of_type THEN 'value' ELSE own.attname END, rule.expression)
-            INTO refused USING wanted;
+            SELECT string_agg(value, ', ' ORDER BY place) INTO refused
+            FROM unnest(wanted) WITH ORDINALITY AS w(value, place)
+            WHERE contact_sync_internal.is_refused(rule.oid, value);
         EXCEPTION WHEN data_exception THEN
             refused := array_to_string(wanted, ', ');
         END;
@@ -109,18 +102,17 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.refusals(oid, smallint, text[]) IS
+COMMENT ON FUNCTION contact_sync_internal.refusals(oid, smallint, text[]) IS
     'by what a column refuses some of the values it must be able to have: its type, or a constraint on it alone';
 
-CREATE FUNCTION @extschema@.check_tables(s @extschema@.shape)
+CREATE FUNCTION contact_sync_internal.check_tables(s contact_sync_internal.shape)
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     WITH contact AS MATERIALIZED (
         SELECT t.*, owner.rolname AS owner_name,
-               t.relation IS NOT NULL AND t.kind IN ('r', 'p') AS usable,
-               CASE WHEN t.kind IN ('r', 'p') THEN @extschema@.holds_rows(t.relation) END AS filled
-        FROM @extschema@.contact_tables(s) t LEFT JOIN pg_roles owner ON owner.oid = t.owner
+               CASE WHEN t.usable THEN contact_sync_internal.holds_rows(t.relation) END AS filled
+        FROM contact_sync_internal.contact_tables(s) t LEFT JOIN pg_roles owner ON owner.oid = t.owner
     ), present AS MATERIALIZED (
         SELECT contact.table_name, a.attname AS column_name, a.attnum, a.atttypid, a.atttypmod,
                a.atthasdef OR a.attidentity <> '' AS has_default, a.attnotnull
@@ -130,13 +122,13 @@ AS $$
         SELECT contact.position AS table_position, contact.name, contact.relation, contact.kind, contact.filled,
                w.table_name, w.position, w.column_name, w.type, w.default_value, w.constraints, w.needed,
                p.attnum, p.atttypid, p.atttypmod, p.has_default
-        FROM contact JOIN @extschema@.contact_columns(s) w USING (table_name)
+        FROM contact JOIN contact_sync_internal.contact_columns(s) w USING (table_name)
              LEFT JOIN present p USING (table_name, column_name)
         WHERE contact.usable
     ), unique_key AS MATERIALIZED (
         SELECT contact.position AS table_position, contact.table_name, contact.name, contact.relation,
                array_to_string(contact.unique_key, ', ') AS columns,
-               @extschema@.has_unique_key(contact.relation, contact.unique_key) AS exists,
+               contact_sync_internal.has_unique_key(contact.relation, contact.unique_key) AS exists,
                -- Its columns must hold the partition key.
                EXISTS (SELECT FROM pg_partitioned_table p CROSS JOIN unnest(p.partattrs::smallint[]) AS key(attnum)
                        WHERE p.partrelid = contact.relation
@@ -144,89 +136,78 @@ AS $$
                                          WHERE a.attrelid = p.partrelid AND a.attnum = key.attnum
                                            AND a.attname = ANY (contact.unique_key))) AS partitioned
         FROM contact WHERE contact.usable AND contact.unique_key IS NOT NULL
-    ), written AS (
-        SELECT position, name, relation FROM contact WHERE usable
-        UNION ALL
-        SELECT 4, format('%I.%I', s.schema_name, c.relname), c.oid
-        FROM pg_class c
-        WHERE c.relnamespace = s.schema AND c.relname = 'contact_quarantine' AND c.relkind IN ('r', 'p')
-          AND c.relowner = s.owner
     ), code AS (
-        -- What others may have put there, to run with the owner's rights when the table is written: triggers, for who
-        -- has TRIGGER; foreign keys, for who has REFERENCES; and anything at all in a table that a role made who
-        -- has not these rights.
-        SELECT DISTINCT contact.position AS table_position, contact.name,
-               CASE WHEN t.tgisinternal THEN format('foreign key %I of %s', k.conname, k.conrelid::regclass)
-                    ELSE format('trigger %I', t.tgname) END AS description
-        FROM written AS contact
+        -- Triggers that others may have put there, because they hold TRIGGER, or REFERENCES and a foreign key that the
+        -- sync's writes cascade to: their functions would run with the owner's rights, and so they raise an error.
+        WITH RECURSIVE written(position, name, relation, is_contact) AS (
+            SELECT position, name, relation, true FROM contact WHERE usable
+            UNION ALL
+            SELECT 4, format('%I.%I', s.schema_name, c.relname), c.oid, true
+            FROM pg_class c
+            WHERE c.relnamespace = s.schema AND c.relname = 'contact_quarantine' AND c.relkind IN ('r', 'p')
+              AND c.relowner = s.owner
+            UNION
+            SELECT written.position, written.name, next.relation, written.is_contact AND next.is_child
+            FROM written
+                 CROSS JOIN LATERAL (
+                     SELECT i.inhrelid, true FROM pg_inherits i WHERE i.inhparent = written.relation
+                     UNION ALL
+                     SELECT k.conrelid, false FROM pg_constraint k
+                     WHERE k.contype = 'f' AND k.confrelid = written.relation
+                       AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))
+                 ) AS next(relation, is_child)
+        )
+        SELECT DISTINCT w.position AS table_position, w.name,
+               format('trigger %I%s', t.tgname,
+                      CASE WHEN NOT w.is_contact THEN format(' of %s', w.relation::regclass) ELSE '' END)
+               || CASE WHEN untrusted.function
+                       THEN format(': its function %s belongs to a role without the rights of %s, whose rights it would '
+                                   'have; make it SECURITY DEFINER, or transfer it', f.oid::regprocedure,
+                                   s.owner::regrole)
+                       ELSE format(': its condition could run code with the rights of %s; put it into the function',
+                                   s.owner::regrole) END AS problem
+        FROM written w
+             JOIN pg_trigger t ON t.tgrelid = w.relation AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+             JOIN pg_proc f ON f.oid = t.tgfoid
              CROSS JOIN LATERAL (
-                 WITH RECURSIVE member(relation) AS (
-                     SELECT contact.relation
-                     UNION
-                     SELECT i.inhrelid FROM pg_inherits i JOIN member ON i.inhparent = member.relation
-                 )
-                 SELECT relation FROM member) AS member
-             JOIN pg_trigger t ON t.tgrelid = member.relation
-             LEFT JOIN pg_constraint k ON k.oid = t.tgconstraint
-        WHERE @extschema@.runs_foreign_code(member.relation, t.tgname, s.owner)
-        UNION ALL
-        SELECT contact.position, contact.name, planted.description
-        FROM contact
-             CROSS JOIN LATERAL (
-                 SELECT format('the default of column %I', a.attname)
-                 FROM pg_attrdef d JOIN pg_attribute a ON (a.attrelid, a.attnum) = (d.adrelid, d.adnum)
-                 WHERE d.adrelid = contact.relation AND NOT @extschema@.is_computation(d.adbin)
-                 UNION ALL
-                 SELECT format('constraint %I', k.conname)
-                 FROM pg_constraint k
-                 WHERE k.conrelid = contact.relation AND NOT @extschema@.is_computation(k.conbin)
-                 UNION ALL
-                 -- Whose a type is decides what its values are cast to.
-                 SELECT format('type %s of column %I', a.atttypid::regtype, a.attname)
-                 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-                 WHERE a.attrelid = contact.relation AND NOT a.attisdropped
-                   AND NOT pg_has_role(t.typowner, s.owner, 'USAGE')
-                 UNION ALL
-                 SELECT format('index %s', i.indexrelid::regclass)
-                 FROM pg_index i
-                 WHERE i.indrelid = contact.relation
-                   AND NOT (coalesce(@extschema@.is_computation(i.indexprs), true)
-                            AND coalesce(@extschema@.is_computation(i.indpred), true))
-                 UNION ALL
-                 SELECT format('rule %I', r.rulename) FROM pg_rewrite r WHERE r.ev_class = contact.relation
-             ) AS planted(description)
-        WHERE contact.usable AND NOT pg_has_role(contact.owner, s.owner, 'USAGE')
+                 SELECT NOT f.prosecdef AND NOT pg_has_role(f.proowner, s.owner, 'USAGE'),
+                        w.is_contact AND NOT coalesce(contact_sync_internal.is_computation(
+                            t.tgqual, NOT EXISTS (SELECT FROM pg_attribute a
+                                                  WHERE a.attrelid = w.relation AND NOT a.attisdropped
+                                                    AND a.attnum > 0 AND a.atttypid >= 12000)), true)
+             ) AS untrusted(function, condition)
+        WHERE untrusted.function OR untrusted.condition
     ), finding AS (
         SELECT 1 AS step, position AS table_position, 0 AS position, 'contact_table' AS check_name, name AS object,
                CASE WHEN relation IS NULL THEN 'fix'
-                    WHEN NOT usable OR s.persistence = 'u' AND persistence = 'p' THEN 'blocked' ELSE 'ok' END AS status,
+                    WHEN kind NOT IN ('r', 'p') OR s.persistence = 'u' AND persistence = 'p' THEN 'blocked'
+                    ELSE 'ok' END AS status,
                CASE WHEN relation IS NULL THEN 'the table is missing'
-                    WHEN NOT usable THEN 'it is not a table: rename it or drop it'
+                    WHEN kind NOT IN ('r', 'p') THEN 'it is not a table: rename it or drop it'
                     WHEN s.persistence = 'u' AND persistence = 'p' THEN
                         format('it is logged and %s is not: it cannot refer to that', s.name) END AS problem,
-               CASE WHEN relation IS NULL THEN @extschema@.creation(s, table_name) END AS fix
+               CASE WHEN relation IS NULL THEN contact_sync_internal.creation(s, table_name) END AS fix
         FROM contact
 
         UNION ALL
-        -- The sync writes tables of customers' owner only: anybody could plant another, with triggers of his own.
+        -- Anybody who may create tables could plant one: only who has the rights of customers' owner anyway may give his.
         SELECT 2, position, 0, 'contact_owner', name,
                CASE WHEN owner = s.owner THEN 'ok'
-                    WHEN pg_has_role(owner, 'USAGE') THEN 'fix' ELSE 'blocked' END,
+                    WHEN trusted AND pg_has_role(s.owner, owner, 'USAGE') THEN 'fix' ELSE 'blocked' END,
                CASE WHEN owner <> s.owner THEN
                    format('its owner is %I, that of %s is %I: the sync does not write it',
                           owner_name, s.name, mine.rolname)
-                   || CASE WHEN pg_has_role(owner, 'USAGE') THEN ''
-                           ELSE format('; %I or a superuser must give it away', owner_name) END END,
-               format('ALTER TABLE %s OWNER TO %I;', name, mine.rolname)
-        FROM contact JOIN pg_roles mine ON mine.oid = s.owner WHERE usable
+                   || CASE WHEN trusted THEN '' ELSE ': rename it or drop it' END END,
+               CASE WHEN trusted THEN format('ALTER TABLE %s OWNER TO %I;', name, mine.rolname) END
+        FROM contact JOIN pg_roles mine ON mine.oid = s.owner
+             CROSS JOIN LATERAL pg_has_role(owner, s.owner, 'USAGE') AS trust(trusted)
+        WHERE kind IN ('r', 'p')
 
         UNION ALL
-        SELECT 3, table_position, 0, 'foreign_code', name, 'blocked',
-               format('%s could run code of a role without the rights of the owner of %s, with these rights: drop it, '
-                      'or give its function to such a role', description, s.name), NULL
+        SELECT 3, table_position, 0, 'untrusted_trigger', name, 'blocked', problem, NULL
         FROM code
         UNION ALL
-        SELECT 3, position, 0, 'foreign_code', name, 'ok', NULL, NULL
+        SELECT 3, position, 0, 'untrusted_trigger', name, 'ok', NULL, NULL
         FROM contact WHERE usable AND NOT EXISTS (SELECT FROM code WHERE code.name = contact.name)
 
         UNION ALL
@@ -268,8 +249,8 @@ AS $$
                                  FROM pg_attribute a WHERE a.attrelid = s.customers AND a.attnum = s.id) AS id
              CROSS JOIN LATERAL (SELECT own.type = referred.type
                                         AND (own.width IS NULL OR referred.width <= own.width) IS TRUE AS same
-                                 FROM @extschema@.base_type(atttypid, atttypmod) AS own,
-                                      @extschema@.base_type(id_type, id_modifier) AS referred) AS comparison
+                                 FROM contact_sync_internal.base_type(atttypid, atttypmod) AS own,
+                                      contact_sync_internal.base_type(id_type, id_modifier) AS referred) AS comparison
         WHERE column_name = 'customer_id' AND attnum IS NOT NULL
 
         UNION ALL
@@ -284,12 +265,12 @@ AS $$
              CROSS JOIN LATERAL (
                  SELECT t.typcategory = 'S' AS textual,
                         own.width IS NOT NULL AND EXISTS (
-                            SELECT FROM pg_attribute a, @extschema@.base_type(a.atttypid, a.atttypmod) AS copied
+                            SELECT FROM pg_attribute a, contact_sync_internal.base_type(a.atttypid, a.atttypmod) AS copied
                             WHERE a.attrelid = s.customers AND a.attnum IN (s.phone, s.whatsapp)
                               AND (copied.width IS NULL OR copied.width > own.width)) AS narrow
-                 FROM @extschema@.base_type(atttypid, atttypmod) AS own
+                 FROM contact_sync_internal.base_type(atttypid, atttypmod) AS own
                       JOIN pg_type t ON t.oid = own.type) AS comparison
-             CROSS JOIN LATERAL @extschema@.type_users(relation, attnum) AS dependents(used_by)
+             CROSS JOIN LATERAL contact_sync_internal.type_users(relation, attnum) AS dependents(used_by)
         WHERE column_name = 'phone_number' AND attnum IS NOT NULL
 
         UNION ALL
@@ -311,10 +292,10 @@ AS $$
                                 CASE WHEN filled THEN ' NOT VALID' ELSE '' END) END
         FROM wanted
              CROSS JOIN LATERAL (SELECT t.typcategory = 'S' AS textual
-                                 FROM @extschema@.base_type(atttypid, atttypmod) AS own
+                                 FROM contact_sync_internal.base_type(atttypid, atttypmod) AS own
                                       JOIN pg_type t ON t.oid = own.type) AS comparison
-             CROSS JOIN LATERAL @extschema@.type_users(relation, attnum) AS dependents(used_by)
-             LEFT JOIN LATERAL @extschema@.refusals(relation, attnum, '{whatsapp,sms,phone_call}') AS refusal ON true
+             CROSS JOIN LATERAL contact_sync_internal.type_users(relation, attnum) AS dependents(used_by)
+             LEFT JOIN LATERAL contact_sync_internal.refusals(relation, attnum, '{whatsapp,sms,phone_call}') AS refusal ON true
         WHERE (table_name, column_name) = ('contact_methods', 'method_type') AND attnum IS NOT NULL
 
         UNION ALL
@@ -333,13 +314,13 @@ AS $$
                     ELSE 'no trigger keeps updated_at' END,
                CASE WHEN asleep IS NOT NULL THEN format('ALTER TABLE %s ENABLE TRIGGER %I;', name, asleep)
                     ELSE format(E'CREATE TRIGGER touch_updated_at BEFORE UPDATE ON %s\n'
-                                '    FOR EACH ROW EXECUTE FUNCTION @extschema@.touch_updated_at();', name) END
+                                '    FOR EACH ROW EXECUTE FUNCTION contact_sync.touch_updated_at();', name) END
         FROM contact
              CROSS JOIN LATERAL (
                  -- Row, before, update. A trigger of somebody else's is his to disable.
                  SELECT count(*) FILTER (WHERE t.tgenabled IN ('O', 'A') OR NOT ours) > 0 AS touched,
                         min(t.tgname::text) FILTER (WHERE ours) AS asleep
-                 FROM pg_trigger t CROSS JOIN LATERAL @extschema@.is_ours(t.tgfoid) AS mine(ours)
+                 FROM pg_trigger t CROSS JOIN LATERAL contact_sync_internal.is_ours(t.tgfoid) AS mine(ours)
                  WHERE t.tgrelid = contact.relation AND t.tgtype & 19 = 19
                    AND (NOT t.tgisinternal OR t.tgparentid <> 0)) AS keeper
         WHERE table_name <> 'contact_history' AND (relation IS NULL OR usable)
@@ -367,18 +348,19 @@ AS $$
                        GROUP BY role.rolname) AS granted) AS granting
         WHERE relation IS NULL AND missing IS NOT NULL OR usable AND created
     )
-    SELECT check_name, object, status, problem, CASE WHEN status IN ('fix', 'advice') THEN fix END
+    SELECT check_name, object, status, problem,
+           CASE WHEN status IN ('fix', 'advice') OR check_name = 'contact_owner' THEN fix END
     FROM finding
     ORDER BY step, table_position, position, problem
 $$;
-COMMENT ON FUNCTION @extschema@.check_tables(@extschema@.shape) IS 'what verify says of the contact tables';
+COMMENT ON FUNCTION contact_sync_internal.check_tables(contact_sync_internal.shape) IS 'what verify says of the contact tables';
 
-CREATE FUNCTION @extschema@.check_foreign_keys(s @extschema@.shape)
+CREATE FUNCTION contact_sync_internal.check_foreign_keys(s contact_sync_internal.shape)
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     WITH contact AS MATERIALIZED (
-        SELECT t.* FROM @extschema@.contact_tables(s) t WHERE t.relation IS NULL OR t.kind IN ('r', 'p')
+        SELECT t.* FROM contact_sync_internal.contact_tables(s) t WHERE t.relation IS NULL OR t.usable
     ), foreign_key AS MATERIALIZED (
         SELECT contact.name, k.conname,
                k.confrelid = s.customers AND k.confkey = ARRAY[s.id] AS refers,
@@ -391,7 +373,7 @@ AS $$
              JOIN pg_attribute a ON a.attrelid = contact.relation AND a.attname = 'customer_id' AND NOT a.attisdropped
              JOIN pg_constraint k ON k.conrelid = contact.relation AND k.contype = 'f' AND k.conparentid = 0
                                      AND k.conkey = ARRAY[a.attnum]
-             CROSS JOIN LATERAL @extschema@.is_enforced(k.oid) AS enforcement(enforced)
+             CROSS JOIN LATERAL contact_sync_internal.is_enforced(k.oid) AS enforcement(enforced)
     )
     SELECT 'foreign_key', format('%s (customer_id)', contact.name), state.status,
            CASE WHEN strangers IS NOT NULL THEN
@@ -419,7 +401,7 @@ AS $$
                                    '    REFERENCES %s (%I) ON DELETE CASCADE ON UPDATE CASCADE%s;',
                                    contact.name, s.name, s.id_column,
                                    -- Rows that are there are checked later, without a lock that keeps writers out.
-                                   CASE WHEN contact.kind = 'r' AND @extschema@.holds_rows(contact.relation)
+                                   CASE WHEN contact.kind = 'r' AND contact_sync_internal.holds_rows(contact.relation)
                                         THEN ' NOT VALID' ELSE '' END) END) END
     FROM contact
          CROSS JOIN LATERAL (
@@ -434,5 +416,5 @@ AS $$
                          ELSE 'ok' END AS status) AS state
     ORDER BY contact.position
 $$;
-COMMENT ON FUNCTION @extschema@.check_foreign_keys(@extschema@.shape) IS
+COMMENT ON FUNCTION contact_sync_internal.check_foreign_keys(contact_sync_internal.shape) IS
     'what verify says of the foreign keys from the contact tables to customers';

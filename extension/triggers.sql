@@ -1,7 +1,7 @@
 
 -- Checks of the triggers on customers: ours in place, legacy ones gone.
 
-CREATE FUNCTION @extschema@.expected_triggers(level text)
+CREATE FUNCTION contact_sync_internal.expected_triggers(level text)
 RETURNS TABLE (function name, name name, event text, type smallint, transitions text)
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -21,20 +21,20 @@ AS $$
     ) AS e(level, function, name, event, type, transitions)
     WHERE e.level IS NULL OR e.level = expected_triggers.level
 $$;
-COMMENT ON FUNCTION @extschema@.expected_triggers(text) IS
+COMMENT ON FUNCTION contact_sync_internal.expected_triggers(text) IS
     'the triggers that a customers table is to have, with the AFTER triggers at a level, row or statement';
 
-CREATE FUNCTION @extschema@.present_level(customers oid) RETURNS text
+CREATE FUNCTION contact_sync_internal.present_level(customers oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE WHEN bool_and(type & 1 = 1) THEN 'row' ELSE 'statement' END
-    FROM @extschema@.sync_triggers(customers)
+    FROM contact_sync_internal.sync_triggers(customers)
     WHERE ours AND plain AND NOT clone AND relation = customers AND function = 'update_contact_methods'
 $$;
-COMMENT ON FUNCTION @extschema@.present_level(oid) IS
+COMMENT ON FUNCTION contact_sync_internal.present_level(oid) IS
     'the level of our AFTER triggers on a table: row where there are such alone, else statement';
 
-CREATE FUNCTION @extschema@.check_triggers(s @extschema@.shape, level text)
+CREATE FUNCTION contact_sync_internal.check_triggers(s contact_sync_internal.shape, level text)
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -51,11 +51,11 @@ AS $$
         -- PostgreSQL clones a partitioned table's triggers FOR EACH ROW to its partitions. Those FOR EACH STATEMENT fire
         -- for the table that a statement names, and for no other. Inheritance children need their own in any case.
         SELECT target.relation, target.name AS table_name, e.*
-        FROM target CROSS JOIN @extschema@.expected_triggers(level) e
+        FROM target CROSS JOIN contact_sync_internal.expected_triggers(level) e
         WHERE target.wanted OR target.of_partitioned AND e.transitions IS NOT NULL
     ), present AS MATERIALIZED (
         SELECT t.*, target.name AS table_name, e.name AS good_as
-        FROM @extschema@.sync_triggers(s.customers) t
+        FROM contact_sync_internal.sync_triggers(s.customers) t
              JOIN target USING (relation)
              LEFT JOIN wanted e
                   ON (e.relation, e.function, e.type) = (t.relation, t.function, t.type)
@@ -90,32 +90,10 @@ AS $$
                   AND NOT EXISTS (SELECT FROM dropped d WHERE d.trigger = t.oid)) AS name_taken
         FROM wanted LEFT JOIN kept ON (kept.relation, kept.good_as) = (wanted.relation, wanted.name)
     ), finding AS (
-        -- What a role may not execute it may not put on a table either.
-        SELECT 1 AS step, ''::text AS table_name, f.proname AS name, 'execute' AS check_name,
-               f.oid::regprocedure::text AS object, 'blocked' AS status,
-               format('%I may not put it on a table: GRANT EXECUTE ON FUNCTION %s TO %1$I', current_user,
-                      f.oid::regprocedure) AS problem, NULL AS fix
-        FROM pg_proc f
-        WHERE @extschema@.is_ours(f.oid) AND NOT has_function_privilege(f.oid, 'EXECUTE')
-          AND (EXISTS (SELECT FROM expected WHERE function = f.proname AND kept_name IS NULL)
-               OR f.proname = 'touch_updated_at'
-                  AND EXISTS (SELECT FROM @extschema@.check_tables(s) c
-                              WHERE (c.check_name, c.status) = ('touch_trigger', 'fix')))
-
-        UNION ALL
-        -- The trigger functions' own statements run with the rights of the owner of customers.
-        SELECT 1, '', n.nspname, 'usage', format('schema %I', n.nspname),
-               CASE WHEN pg_has_role(n.nspowner, 'USAGE') THEN 'fix' ELSE 'blocked' END,
-               format('the owner of %s may not use it: GRANT USAGE ON SCHEMA %I TO %s', s.name, n.nspname,
-                      s.owner::regrole),
-               format('GRANT USAGE ON SCHEMA %I TO %s;', n.nspname, s.owner::regrole)
-        FROM pg_namespace n
-        WHERE (n.nspname = '@extschema@' OR n.oid = s.schema) AND NOT has_schema_privilege(s.owner, n.oid, 'USAGE')
-
-        UNION ALL
-        SELECT 2, d.table_name, d.name, 'legacy_trigger', format('trigger %I on %s', d.name, d.table_name), 'fix',
-               'a legacy trigger does what ours does, and its errors fail the customer''s statement',
-               format('DROP TRIGGER %I ON %s;', d.name, d.table_name)
+        SELECT 2 AS step, d.table_name, d.name, 'legacy_trigger' AS check_name,
+               format('trigger %I on %s', d.name, d.table_name) AS object, 'fix' AS status,
+               'a legacy trigger does what ours does, and its errors fail the customer''s statement' AS problem,
+               format('DROP TRIGGER %I ON %s;', d.name, d.table_name) AS fix
         FROM dropped d WHERE NOT d.ours
         UNION ALL
         SELECT 2, s.name, '', 'legacy_trigger', s.name, 'ok', NULL, NULL
@@ -144,7 +122,7 @@ AS $$
                concat(e.drops,
                       CASE WHEN e.kept_name IS NULL THEN
                                format(E'CREATE TRIGGER %I %s ON %s\n'
-                                      '    %sFOR EACH %s EXECUTE FUNCTION @extschema@.%I(%s);',
+                                      '    %sFOR EACH %s EXECUTE FUNCTION contact_sync.%I(%s);',
                                       e.name, e.event, e.table_name, 'REFERENCING ' || e.transitions || E'\n    ',
                                       CASE WHEN e.transitions IS NULL THEN 'ROW' ELSE 'STATEMENT' END,
                                       e.function, s.arguments)
@@ -171,4 +149,35 @@ AS $$
     FROM finding ORDER BY step, table_name <> s.name, table_name, name LIKE 'trigger\_update\_contact\_methods%',
                           name = 'trigger_initialize_contact_preferences', name
 $$;
-COMMENT ON FUNCTION @extschema@.check_triggers(@extschema@.shape, text) IS 'what verify says of the triggers on customers';
+COMMENT ON FUNCTION contact_sync_internal.check_triggers(contact_sync_internal.shape, text) IS 'what verify says of the triggers on customers';
+
+CREATE FUNCTION contact_sync_internal.check_privileges(s contact_sync_internal.shape, level text)
+RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    -- What a role may not execute it may not put on a table either. attach grants it in its caller's name.
+    SELECT 'execute', f.oid::regprocedure::text,
+           CASE WHEN has_function_privilege(contact_sync_internal.caller(), f.oid, 'EXECUTE WITH GRANT OPTION')
+                THEN 'fix' ELSE 'blocked' END,
+           format('%s may not put it on a table', s.owner::regrole),
+           format('GRANT EXECUTE ON FUNCTION %s TO %s;', f.oid::regprocedure, s.owner::regrole)
+    FROM pg_proc f
+    WHERE contact_sync_internal.is_ours(f.oid) AND f.prorettype = 'trigger'::regtype
+      AND NOT has_function_privilege(f.oid, 'EXECUTE')
+      AND EXISTS (SELECT FROM (SELECT * FROM contact_sync_internal.check_tables(s)
+                               UNION ALL
+                               SELECT * FROM contact_sync_internal.check_triggers(s, level)) AS c
+                  WHERE c.check_name IN ('touch_trigger', 'trigger') AND c.status = 'fix'
+                    AND strpos(c.fix, format('contact_sync.%I(', f.proname)) > 0)
+    UNION ALL
+    -- The trigger functions' own statements run with the rights of the owner of customers.
+    SELECT 'usage', format('schema %I', n.nspname),
+           CASE WHEN pg_has_role(n.nspowner, 'USAGE') THEN 'fix' ELSE 'blocked' END,
+           format('the owner of %s may not use it', s.name),
+           format('GRANT USAGE ON SCHEMA %I TO %s;', n.nspname, s.owner::regrole)
+    FROM pg_namespace n
+    WHERE (n.nspname = 'contact_sync' OR n.oid = s.schema) AND NOT has_schema_privilege(s.owner, n.oid, 'USAGE')
+    ORDER BY 1, 2
+$$;
+COMMENT ON FUNCTION contact_sync_internal.check_privileges(contact_sync_internal.shape, text) IS
+    'what verify says of privileges that the owner of customers lacks';

@@ -36,15 +36,25 @@ template <typename Rule> bool concerns(const Binding &binding, const Change &cha
 	return !field(binding.id, change.after).null && Rule::concerns(binding, change);
 }
 
-/// Serves the next `limit` changes that concern the rule, and counts them in `served` batch by batch. `are_new`: their
-/// customers have no contact data yet, as far as anybody can tell. To be called under the guard; raises what the rule's
-/// statements raise.
+/// How long the parts of a statement wait for a lock, in milliseconds, after all of it waited in vain.
+constexpr int lock_timeout_of_parts = 10;
+
+/// How far an attempt came.
+struct Progress
+{
+	bool has_tables; ///< the rule's tables are locked
+	int64 served;	 ///< changes in batches that were carried out
+};
+
+/// Serves the next `limit` changes that concern the rule. `are_new`: their customers have no contact data yet, as far
+/// as anybody can tell. To be called under the guard; raises what the rule's statements raise.
 template <typename Rule>
-void serve(const Attempt &attempt, const TriggerData &trigger, const Work &work, Changes &changes, int64 limit,
-		   bool are_new, Failures &failures, int64 &served)
+void serve(Attempt &attempt, const TriggerData &trigger, const Work &work, Changes &changes, int64 limit, bool are_new,
+		   Failures &failures, Progress &progress)
 {
 	fault("serve");
 	Binding &binding = ready<Rule>(trigger);
+	progress.has_tables = true;
 	Rule &rule = binding.state<Rule>();
 	if (!rule.target.is_usable())
 	{
@@ -59,11 +69,11 @@ void serve(const Attempt &attempt, const TriggerData &trigger, const Work &work,
 	const MemoryContext caller = MemoryContextSwitchTo(memory);
 	Change change;
 	bool more = true;
-	while (more && served < limit)
+	while (more && progress.served < limit)
 	{
 		typename Rule::Tasks tasks(binding);
 		int size = 0;
-		while (size < Min(limit - served, Batch::limit(binding, are_new)) && (more = changes.next(change)))
+		while (size < Min(limit - progress.served, Batch::limit(binding, are_new)) && (more = changes.next(change)))
 			if (concerns<Rule>(binding, change))
 			{
 				rule.plan(binding, trigger, work, change, tasks, failures);
@@ -71,7 +81,7 @@ void serve(const Attempt &attempt, const TriggerData &trigger, const Work &work,
 			}
 		rule.carry_out(binding, tasks, are_new);
 		fault("served");
-		served += size;
+		progress.served += size;
 		MemoryContextReset(memory);
 	}
 	MemoryContextSwitchTo(caller);
@@ -128,16 +138,18 @@ template <typename Rule> Datum after_trigger(const TriggerData &trigger)
 	}
 
 	Failures failures(work, changes.by_row());
+	int lock_timeout = 0; // the full one
 	// A row that moves between partitions arrives as an INSERT where the trigger is FOR EACH ROW.
 	bool are_new = TRIGGER_FIRED_BY_INSERT(trigger.tg_event) && !(changes.by_row() && binding.is_partition);
 	for (Groups groups; groups.next();)
 	{
 		changes.mark();
 		const int64 size = groups.size();
-		int64 served = 0;
-		const ErrorData *error = attempt(
-			binding.owner, [&trigger, &work, &changes, size, are_new, &failures, &served](const Attempt &attempt)
-			{ serve<Rule>(attempt, trigger, work, changes, size, are_new, failures, served); });
+		Progress progress = {};
+		const Error *error =
+			attempt({binding.owner, 0, lock_timeout},
+					[&trigger, &work, &changes, size, are_new, &failures, &progress](Attempt &attempt)
+					{ serve<Rule>(attempt, trigger, work, changes, size, are_new, failures, progress); });
 		if (error == nullptr)
 		{
 			failures.record();
@@ -147,20 +159,24 @@ template <typename Rule> Datum after_trigger(const TriggerData &trigger)
 		failures.forget();
 		changes.back();
 		const bool is_there_or_gone =
-			error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION || error->sqlerrcode == ERRCODE_FOREIGN_KEY_VIOLATION;
+			error->sqlstate == ERRCODE_UNIQUE_VIOLATION || error->sqlstate == ERRCODE_FOREIGN_KEY_VIOLATION;
+		// A row that another session holds. All that the statement waits for it was waited, so the parts do not wait.
+		const bool is_locked =
+			error->sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || error->sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED;
+		if (is_locked)
+			lock_timeout = lock_timeout_of_parts;
 		if (are_new && is_there_or_gone)
 		{
 			are_new = false;
 			groups.try_again();
 		}
-		else if (!may_be_one_rows_fault(error->sqlerrcode) ||
-				 !groups.split(count<Rule>(binding, changes, size), served, Batch::limit(binding, are_new)))
+		else if (!(may_be_one_rows_fault(error->sqlstate) || (is_locked && progress.has_tables)) ||
+				 !groups.split(count<Rule>(binding, changes, size), progress.served, Batch::limit(binding, are_new)))
 		{
 			for (int64 left = size; left > 0 && changes.next(change);)
 				if (concerns<Rule>(binding, change))
 				{
-					failures.add({field(binding.id, change.after), error->sqlerrcode, error->message,
-								  work.state_after_failure, error->detail, error->context});
+					failures.add({field(binding.id, change.after), *error, work.state_after_failure});
 					left--;
 				}
 			failures.record();

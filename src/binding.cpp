@@ -39,21 +39,30 @@ template <typename Stale> void mark_stale(const Stale &is_stale)
 void on_table_change(Datum, Oid table)
 {
 	mark_stale([table](const Binding &binding)
-			   { return !OidIsValid(table) || binding.rests_on_absence || list_member_oid(binding.tables, table); });
+			   { return !OidIsValid(table) || binding.depends_on_absence || list_member_oid(binding.tables, table); });
 }
 
-// Names of schemas, owners of functions, roles and their members: rare enough to start over.
+// Functions and types. A hash value of 0 means all.
+void on_object_change(Datum, int cache_id, uint32 hash_value)
+{
+	const auto is_meant = [cache_id, hash_value](const Binding &binding)
+	{
+		ListCell *cell;
+		foreach (cell, binding.items)
+		{
+			const auto *item = lfirst_node(PlanInvalItem, cell);
+			if (item->cacheId == cache_id && (hash_value == 0 || item->hashValue == hash_value))
+				return true;
+		}
+		return false;
+	};
+	mark_stale(is_meant);
+}
+
+// Names of schemas, operators: rare enough to start over.
 void on_catalog_change(Datum, int, uint32)
 {
 	mark_stale([](const Binding &) { return true; });
-}
-
-void free_binding(Binding *binding)
-{
-	ListCell *cell;
-	foreach (cell, binding->plans)
-		SPI_freeplan(static_cast<SPIPlanPtr>(lfirst(cell)));
-	MemoryContextDelete(binding->context);
 }
 
 void on_transaction_event(XactEvent event, void *)
@@ -61,12 +70,12 @@ void on_transaction_event(XactEvent event, void *)
 	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
 		return;
 
-	// Taken out before it is freed: what fails half-way must not be freed twice.
+	// Remove it from the list first, so that an error while freeing cannot free it twice.
 	while (buried != NIL)
 	{
 		auto *binding = static_cast<Binding *>(llast(buried));
 		buried = list_delete_last(buried);
-		free_binding(binding);
+		MemoryContextDelete(binding->context);
 	}
 
 	// A trigger that was dropped does not come back to have its binding replaced.
@@ -80,7 +89,7 @@ void on_transaction_event(XactEvent event, void *)
 		if (!binding->stale)
 			continue;
 		hash_search(cache, &entry->trigger, HASH_REMOVE, nullptr);
-		free_binding(binding);
+		MemoryContextDelete(binding->context);
 	}
 }
 
@@ -96,11 +105,12 @@ const char *qualified_name(Oid table)
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)), get_rel_name(table));
 }
 
+/// A partition whose DETACH CONCURRENTLY is pending has no ancestors any more.
 Oid topmost_parent(Relation relation)
 {
-	if (!relation->rd_rel->relispartition)
-		return RelationGetRelid(relation);
-	return llast_oid(get_partition_ancestors(RelationGetRelid(relation)));
+	const List *ancestors =
+		relation->rd_rel->relispartition ? get_partition_ancestors(RelationGetRelid(relation)) : NIL;
+	return ancestors == NIL ? RelationGetRelid(relation) : llast_oid(ancestors);
 }
 
 // By the name that cannot be captured, as ri_triggers.c's ri_GenerateQual() has it.
@@ -179,10 +189,18 @@ Binding &binding_of(const TriggerData &trigger)
 	return *binding;
 }
 
-void rest_on(Binding &binding, Oid table)
+void depend_on(Binding &binding, Oid table)
 {
 	const MemoryContext caller = MemoryContextSwitchTo(binding.context);
 	binding.tables = list_append_unique_oid(binding.tables, table);
+	MemoryContextSwitchTo(caller);
+}
+
+void depend_on(Binding &binding, const PlannedStmt &plan)
+{
+	const MemoryContext caller = MemoryContextSwitchTo(binding.context);
+	binding.tables = list_concat_unique_oid(binding.tables, plan.relationOids);
+	binding.items = list_concat(binding.items, static_cast<List *>(copyObjectImpl(plan.invalItems)));
 	MemoryContextSwitchTo(caller);
 }
 
@@ -194,7 +212,10 @@ void watch_invalidations()
 	cache = hash_create("contact_sync bindings", 16, &control, HASH_ELEM | HASH_BLOBS);
 
 	CacheRegisterRelcacheCallback(on_table_change, 0);
-	for (const int catalog : {NAMESPACEOID, PROCOID, AUTHOID, AUTHMEMMEMROLE})
+	// As plancache.c has it.
+	for (const int catalog : {PROCOID, TYPEOID})
+		CacheRegisterSyscacheCallback(catalog, on_object_change, 0);
+	for (const int catalog : {NAMESPACEOID, OPEROID, AMOPOPID})
 		CacheRegisterSyscacheCallback(catalog, on_catalog_change, 0);
 	RegisterXactCallback(on_transaction_event, nullptr);
 }

@@ -6,6 +6,11 @@
 #include "column.hpp"
 #include "postgres.hpp"
 
+extern "C"
+{
+#include "nodes/plannodes.h"
+}
+
 namespace contact_sync
 {
 
@@ -35,10 +40,10 @@ struct Binding
 
 	/// Something that was looked up has changed: the binding is still whole, but not to be trusted any more.
 	bool stale;
-	/// It also rests on what does not exist (or has children): any change of any table makes it stale.
-	bool rests_on_absence;
-	List *tables; ///< OIDs of the tables it rests on
-	List *plans;  ///< saved plans that go with it
+	/// It also depends on what does not exist (or has children): any change of any table makes it stale.
+	bool depends_on_absence;
+	List *tables; ///< OIDs of the tables it depends on
+	List *items;  ///< of PlanInvalItem *: the functions and types that its plans depend on
 	List *checks; ///< CHECK constraints of the tables it writes (statement.cpp)
 
 	void *function_state;
@@ -58,8 +63,9 @@ struct Binding
 /// becomes stale meanwhile.
 Binding &binding_of(const TriggerData &trigger);
 
-/// Notes that the binding rests on the table.
-void rest_on(Binding &binding, Oid table);
+/// Notes that the binding depends on a table, or on what a plan depends on.
+void depend_on(Binding &binding, Oid table);
+void depend_on(Binding &binding, const PlannedStmt &plan);
 
 /// Registers the cache's callbacks. To be called once, as the module is loaded.
 void watch_invalidations();

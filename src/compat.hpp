@@ -32,6 +32,27 @@ inline bool walk_children(Node *node, TreeWalker walker, void *context)
 #endif
 }
 
+/// Calls the walker for all that a query consists of, range table entries included.
+inline bool walk_query(Query *query, TreeWalker walker, void *context)
+{
+#if PG_VERSION_NUM >= 160000
+	return query_tree_walker(query, walker, context, QTW_EXAMINE_RTES_BEFORE);
+#else
+	return query_tree_walker(query, reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(walker)), context,
+							 QTW_EXAMINE_RTES_BEFORE);
+#endif
+}
+
+/// Whether a role could SET ROLE to another one. Before 16 every member could.
+inline bool can_set_role(Oid member, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return member_can_set_role(member, role);
+#else
+	return is_member_of_role(member, role);
+#endif
+}
+
 /// Whether a column has no value in the row itself, because it is computed as it is read.
 inline bool is_virtual(const FormData_pg_attribute &attribute)
 {

@@ -2,7 +2,7 @@
 
 #include "compat.hpp"
 #include "fault.hpp"
-#include "foreign_code.hpp"
+#include "trust.hpp"
 #include "users_code.hpp"
 
 extern "C"
@@ -17,30 +17,76 @@ namespace contact_sync
 namespace
 {
 
-/// What could run foreign code with a table, or null: a trigger of it, or a foreign key to it.
-const char *foreign_trigger(Relation table, Oid owner, List *&referrers)
+/// The OID of the table of that name in the binding's schema, locked; InvalidOid where there is none. As
+/// RangeVarGetRelidExtended() does it: while the lock was waited for, the name may have become another table's.
+Oid lock_by_name(Binding &binding, const char *name, LOCKMODE lock)
+{
+	for (;;)
+	{
+		const Oid table = get_relname_relid(name, binding.schema);
+		if (!OidIsValid(table))
+		{
+			binding.depends_on_absence = true;
+			return InvalidOid;
+		}
+		// First, so that what changes while the lock is waited for makes the binding stale.
+		depend_on(binding, table);
+		LockRelationOid(table, lock);
+		if (get_relname_relid(name, binding.schema) == table)
+			return table;
+		UnlockRelationOid(table, lock);
+	}
+}
+
+/// The name of a trigger whose condition may do more than compute, or null.
+const char *untrusted_condition(Relation table)
 {
 	const TriggerDesc *triggers = table->trigdesc;
 	for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++)
 	{
 		const Trigger &trigger = triggers->triggers[i];
-		if (trigger.tgenabled != TRIGGER_DISABLED && runs_foreign_code(trigger, owner, referrers))
-			return trigger.tgisinternal ? psprintf("foreign key \"%s\" to", get_constraint_name(trigger.tgconstraint))
-										: psprintf("trigger \"%s\" of", trigger.tgname);
+		if (trigger.tgenabled != TRIGGER_DISABLED && trigger.tgqual != nullptr &&
+			!is_computation(static_cast<Node *>(stringToNode(trigger.tgqual)), are_pinned(RelationGetDescr(table))))
+			return trigger.tgname;
 	}
 	return nullptr;
 }
 
-/// Why a table, or a child of it, cannot be written with the owner's rights.
-const char *problem_of_rights(Relation table, Oid owner, List *&referrers)
+/// Why a table, or a child of it, cannot be written with the owner's rights; null where it can.
+const char *problem_of_rights(Relation table, Oid owner)
 {
 	const char *name = RelationGetRelationName(table);
 
 	if (table->rd_rel->relowner != owner)
 		return psprintf("table \"%s\" does not belong to the owner of the customers", name);
-	if (const char *trigger = foreign_trigger(table, owner, referrers))
-		return psprintf("%s table \"%s\" could run code of a role without the rights of the table's owner", trigger,
-						name);
+	if (const char *trigger = untrusted_condition(table))
+		return psprintf("the condition of trigger \"%s\" of table \"%s\" could run code with the rights of the "
+						"table's owner",
+						trigger, name);
+	return nullptr;
+}
+
+/// Whether two row types are those of the same table, or of a table and one of its partitions or inheritance children.
+bool are_related(Oid one, Oid other)
+{
+	return one == other || typeInheritsFrom(one, other) || typeInheritsFrom(other, one);
+}
+
+/// Why a table has the contact data of others; null where it has not.
+const char *problem_of_reference(Relation table, const Binding &binding)
+{
+	const AttrNumber customer = get_attnum(RelationGetRelid(table), "customer_id");
+	const Oid customers = get_rel_type_id(binding.table);
+	ListCell *cell;
+	foreach (cell, RelationGetFKeyList(table))
+	{
+		const auto *key = lfirst_node(ForeignKeyCacheInfo, cell);
+		for (int i = 0; i < key->nkeys; i++)
+			if (key->conkey[i] == customer && !are_related(customers, get_rel_type_id(key->confrelid)))
+				return psprintf("foreign key \"%s\" of table \"%s\" refers to table \"%s\"",
+								get_constraint_name(key->conoid), RelationGetRelationName(table),
+								get_rel_name(key->confrelid));
+	}
 	return nullptr;
 }
 
@@ -52,11 +98,9 @@ ContactTable contact_table(Binding &binding, const char *name, LOCKMODE lock,
 	const MemoryContext caller = MemoryContextSwitchTo(binding.context);
 	ContactTable found = {};
 
-	found.oid = get_relname_relid(name, binding.schema);
-	const Relation relation = OidIsValid(found.oid) ? try_relation_open(found.oid, lock) : nullptr;
-	if (relation == nullptr)
+	found.oid = lock_by_name(binding, name, lock);
+	if (!OidIsValid(found.oid))
 	{
-		binding.rests_on_absence = true;
 		found.problem =
 			psprintf("table \"%s\" does not exist in schema \"%s\"", name, get_namespace_name(binding.schema));
 		found.sqlstate = ERRCODE_UNDEFINED_TABLE;
@@ -65,7 +109,7 @@ ContactTable contact_table(Binding &binding, const char *name, LOCKMODE lock,
 	}
 
 	fault("table");
-	rest_on(binding, found.oid);
+	const Relation relation = relation_open(found.oid, NoLock);
 	found.name = quote_qualified_identifier(get_namespace_name(binding.schema), name);
 	const char relkind = relation->rd_rel->relkind;
 	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
@@ -75,25 +119,25 @@ ContactTable contact_table(Binding &binding, const char *name, LOCKMODE lock,
 	}
 	else
 	{
+		found.problem = problem_of_reference(relation, binding);
 		// What holds of the table has to hold of its children: a statement on it writes them too.
-		List *members = find_all_inheritors(found.oid, lock, nullptr);
-		List *referrers = NIL;
+		found.children = find_all_inheritors(found.oid, lock, nullptr);
 		ListCell *cell;
-		foreach (cell, members)
+		foreach (cell, found.children)
 		{
 			const Relation member = relation_open(lfirst_oid(cell), NoLock);
-			found.problem = problem_of_rights(member, binding.owner, referrers);
-			found.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE;
+			if (found.problem == nullptr)
+				found.problem = problem_of_rights(member, binding.owner);
 			relation_close(member, NoLock);
-			if (found.problem != nullptr)
-				break;
 		}
-		found.others = list_concat(list_delete_first(members), referrers);
+		found.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE;
+		found.children = list_delete_first(found.children);
+		found.has_rules = relation->rd_rules != nullptr;
 		// What this reads of the catalog is not to stay with the binding.
 		MemoryContextSwitchTo(caller);
 		found.runs_users_code = contact_sync::runs_users_code(relation, binding);
 		MemoryContextSwitchTo(binding.context);
-		binding.rests_on_absence |= relation->rd_rel->relhassubclass || found.others != NIL;
+		binding.depends_on_absence |= relation->rd_rel->relhassubclass;
 	}
 	relation_close(relation, NoLock);
 
@@ -113,7 +157,7 @@ void lock_table(const ContactTable &table, LOCKMODE lock)
 		return;
 	LockRelationOid(table.oid, lock);
 	ListCell *cell;
-	foreach (cell, table.others)
+	foreach (cell, table.children)
 		LockRelationOid(lfirst_oid(cell), lock);
 }
 

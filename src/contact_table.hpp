@@ -8,7 +8,8 @@
 namespace contact_sync
 {
 
-/// A table beside the customers table: one of the same owner, that runs nobody else's code with the owner's rights.
+/// A table beside the customers table: one of the same owner, for these customers, on which no condition of a trigger
+/// does more than compute.
 struct ContactTable
 {
 	Oid oid;
@@ -16,7 +17,8 @@ struct ContactTable
 	const char *problem;  ///< why it cannot be used, as a clause; null where it can
 	int sqlstate;		  ///< of the problem
 	bool runs_users_code; ///< see users_code.hpp
-	List *others;		  ///< OIDs of its children, and of the tables that foreign keys write along with it
+	bool has_rules;		  ///< the rewriter may make several statements of one
+	List *children;		  ///< OIDs of its partitions and inheritance children
 
 	bool is_usable() const { return problem == nullptr; }
 	bool has(const char *column) const { return get_attnum(oid, column) != InvalidAttrNumber; }
@@ -28,7 +30,7 @@ struct ContactTable
 ContactTable contact_table(Binding &binding, const char *name, LOCKMODE lock,
 						   std::initializer_list<const char *> needed);
 
-/// Locks a table that can be used, as of its look-up, and the others that go with it: no trigger can be added to them.
+/// Locks a table that can be used, as of its look-up, and its children: no trigger can be added to them.
 void lock_table(const ContactTable &table, LOCKMODE lock);
 
 /// How an INSERT can tell that a row is there already.

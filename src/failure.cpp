@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "statement.hpp"
+
 extern "C"
 {
 #include "catalog/pg_type.h"
@@ -20,16 +22,6 @@ constexpr int warnings_allowed = 10;
 constexpr int most_kept = 10000; // failures at a time
 int warnings_given = 0;			 // in the present transaction
 
-/// Keys are the same text whatever the session's settings, which may not be those of the reconcile that looks for them.
-void fix_output()
-{
-	set_option("datestyle", "ISO");
-	set_option("intervalstyle", "postgres");
-	set_option("timezone", "UTC");
-	set_option("extra_float_digits", "1");
-	set_option("bytea_output", "hex");
-}
-
 const char *key_text(const Work &work, Field key)
 {
 	if (key.null)
@@ -39,11 +31,6 @@ const char *key_text(const Work &work, Field key)
 	bool is_varlena;
 	getTypeOutputInfo(work.binding.id.type, &output, &is_varlena);
 	return OidOutputFunctionCall(output, key.value);
-}
-
-const char *copy(const char *string)
-{
-	return string == nullptr ? nullptr : pstrdup(string);
 }
 
 /// What goes over to SQL as one array.
@@ -59,17 +46,23 @@ template <typename Element> Datum text_array(int size, const Element &element)
 /// other.
 template <typename Say> void say(const Say &say)
 {
-	if (const ErrorData *unsaid = attempt(InvalidOid, [&say](const Attempt &) { say(); }))
-		ereport(LOG_SERVER_ONLY, errcode(unsaid->sqlerrcode),
+	if (const Error *unsaid = attempt({}, [&say](Attempt &) { say(); }))
+		ereport(LOG_SERVER_ONLY, errcode(unsaid->sqlstate),
 				errmsg("contact_sync could not send a warning: %s", unsaid->message));
 }
 
-Oid owner_of_failures(const Work &work)
+/// The table failures; InvalidOid where somebody has dropped it.
+Oid failures_table()
 {
-	const Oid failures = get_relname_relid("failures", work.binding.extension_schema);
-	const HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(failures));
+	const Oid schema = get_namespace_oid("contact_sync", true);
+	return OidIsValid(schema) ? get_relname_relid("failures", schema) : InvalidOid;
+}
+
+Oid owner_of(Oid table)
+{
+	const HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
 	if (!HeapTupleIsValid(tuple))
-		return InvalidOid; // the INSERT will say what is missing
+		return InvalidOid; // planning the statement will say what is missing
 	const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 	return owner;
@@ -118,8 +111,10 @@ void Failures::add(const Failure &failure)
 	const MemoryContext caller = MemoryContextSwitchTo(memory_);
 	const Column &id = work_.binding.id;
 	auto *added = static_cast<Failure *>(palloc(sizeof(Failure)));
-	*added = {failure.key,		   failure.sqlstate,	 copy(failure.message),
-			  copy(failure.state), copy(failure.detail), copy(failure.context)};
+	const Error &error = failure.error;
+	*added = {failure.key,
+			  {error.sqlstate, clipped(error.message), clipped(error.detail), clipped(error.context)},
+			  failure.state};
 	if (!failure.key.null)
 		added->key.value = datumCopy(failure.key.value, id.by_value, id.length);
 	added_ = lappend(added_, added);
@@ -134,7 +129,7 @@ void Failures::forget()
 }
 
 /// One row for each customer, its last failure; sets `customers` to their keys as text as soon as these are known.
-void Failures::insert(const char **customers) const
+void Failures::insert(Oid table, const char **customers) const
 {
 	fix_output();
 	const int size = list_length(added_);
@@ -142,30 +137,29 @@ void Failures::insert(const char **customers) const
 	for (int i = 0; i < size; i++)
 		customers[i] = key_text(work_, failure(i)->key);
 
-	const char *sql =
-		psprintf("INSERT INTO %s AS f (customers_table, customer, function, first_failed, last_failed, times, "
-				 "sqlstate, message) "
-				 "SELECT DISTINCT ON (a.customer) $1, a.customer, $2, pg_catalog.now(), pg_catalog.now(), "
-				 "pg_catalog.count(*) OVER (PARTITION BY a.customer), a.sqlstate, a.message "
-				 "FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5)) WITH ORDINALITY "
-				 "AS a (customer, sqlstate, message, place) ORDER BY a.customer, a.place DESC "
-				 "ON CONFLICT (customers_table, customer, function) DO UPDATE SET "
-				 "last_failed = excluded.last_failed, times = f.times OPERATOR(pg_catalog.+) excluded.times, "
-				 "sqlstate = excluded.sqlstate, message = excluded.message",
-				 quote_qualified_identifier(get_namespace_name(work_.binding.extension_schema), "failures"));
-	Oid types[] = {TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
-	Datum values[] = {
+	const char *sql = "INSERT INTO contact_sync.failures AS f "
+					  "(customers_table, customer, function, first_failed, last_failed, times, sqlstate, message) "
+					  "SELECT DISTINCT ON (a.customer) $1, a.customer, $2, pg_catalog.now(), pg_catalog.now(), "
+					  "pg_catalog.count(*) OVER (PARTITION BY a.customer), a.sqlstate, a.message "
+					  "FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5)) "
+					  "WITH ORDINALITY AS a (customer, sqlstate, message, place) ORDER BY a.customer, a.place DESC "
+					  "ON CONFLICT (customers_table, customer, function) DO UPDATE SET "
+					  "last_failed = excluded.last_failed, times = f.times OPERATOR(pg_catalog.+) excluded.times, "
+					  "sqlstate = excluded.sqlstate, message = excluded.message";
+	const Oid types[] = {TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
+	const Datum values[] = {
 		CStringGetTextDatum(work_.binding.customers),
 		CStringGetTextDatum(work_.function),
 		text_array(size, [customers](int i) { return customers[i]; }),
-		text_array(size, [&failure](int i) { return unpack_sql_state(failure(i)->sqlstate); }),
-		text_array(size, [&failure](int i) { return failure(i)->message; }),
+		text_array(size, [&failure](int i) { return unpack_sql_state(failure(i)->error.sqlstate); }),
+		text_array(size, [&failure](int i) { return failure(i)->error.message; }),
 	};
+	const ParamListInfo parameters = makeParamList(lengthof(types));
+	for (int i = 0; i < static_cast<int>(lengthof(types)); i++)
+		parameters->params[i] = {values[i], false, 0, types[i]};
 
-	SPI_connect();
 	fault("record");
-	SPI_execute_with_args(sql, lengthof(types), types, values, nullptr, false, 0);
-	SPI_finish();
+	execute_plan(*plan_statement(sql, types, lengthof(types), list_make1_oid(table)), parameters, None_Receiver);
 }
 
 void Failures::tell(const Failure &failure, const char *customer, bool recorded) const
@@ -174,13 +168,13 @@ void Failures::tell(const Failure &failure, const char *customer, bool recorded)
 		[this, &failure, customer, recorded]
 		{
 			fault("tell");
-			ereport(WARNING, errcode(failure.sqlstate),
+			ereport(WARNING, errcode(failure.error.sqlstate),
 					errmsg("%s() failed for customer %s of table \"%s\": %s", work_.function, customer,
-						   work_.binding.plain_name, failure.message),
+						   work_.binding.plain_name, failure.error.message),
 					errdetail_internal("%s", failure.state),
-					errdetail_log("%s%s%s%s%s", failure.state, failure.detail ? "\n" : "",
-								  failure.detail ? failure.detail : "", failure.context ? "\n" : "",
-								  failure.context ? failure.context : ""),
+					errdetail_log("%s%s%s%s%s", failure.state, failure.error.detail ? "\n" : "",
+								  failure.error.detail ? failure.error.detail : "", failure.error.context ? "\n" : "",
+								  failure.error.context ? failure.error.context : ""),
 					recorded ? errhint("It is recorded in contact_sync.failures. Mend the cause, then CALL "
 									   "contact_sync.reconcile(%s); "
 									   "contact_sync.verify says what is wrong with the tables, if it is that.",
@@ -198,21 +192,22 @@ void Failures::record()
 	const int size = list_length(added_);
 	auto *customers = static_cast<const char **>(palloc(sizeof(const char *) * size));
 	std::fill_n(customers, size, "(unknown)");
-	const ErrorData *unrecorded = attempt(owner_of_failures(work_),
-										  [this, customers](const Attempt &attempt)
-										  {
-											  attempt.admit_users_code("pg_catalog, pg_temp");
-											  insert(customers);
-										  });
+	const Oid table = failures_table();
+	const Error *unrecorded = attempt({owner_of(table), SECURITY_RESTRICTED_OPERATION},
+									  [this, table, customers](Attempt &attempt)
+									  {
+										  attempt.admit_users_code("pg_catalog, pg_temp");
+										  insert(table, customers);
+									  });
 
 	for (int i = 0; i < size; i++)
 	{
 		const auto &failure = *static_cast<const Failure *>(list_nth(added_, i));
 		if (unrecorded != nullptr)
-			ereport(LOG_SERVER_ONLY, errcode(failure.sqlstate),
+			ereport(LOG_SERVER_ONLY, errcode(failure.error.sqlstate),
 					errmsg("contact_sync could not record a failure of %s() for customer %s of table \"%s\": %s",
 						   work_.function, customers[i], work_.binding.plain_name, unrecorded->message),
-					errdetail_internal("%s", failure.message));
+					errdetail_internal("%s", failure.error.message));
 		if (*told_ < warnings_allowed)
 		{
 			(*told_)++;
@@ -221,7 +216,7 @@ void Failures::record()
 		else
 		{
 			untold_++;
-			untold_sqlstate_ = failure.sqlstate;
+			untold_sqlstate_ = failure.error.sqlstate;
 		}
 	}
 	MemoryContextSwitchTo(caller);
@@ -272,6 +267,12 @@ void skip(const Work &work, int sqlstate, const char *problem)
 
 bool is_fit(const Work &work, const TriggerData &trigger, const Timing &timing)
 {
+	if (trigger.tg_relation->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
+	{
+		// Anybody can make such a table, and so would fill failures.
+		skip(work, ERRCODE_WRONG_OBJECT_TYPE, "it is a temporary table");
+		return false;
+	}
 	const char *problem = wrong_timing(trigger, timing);
 	if (problem == nullptr && trigger.tg_trigger->tgnargs > max_arguments)
 		problem = "it has too many arguments";

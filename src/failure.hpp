@@ -16,16 +16,13 @@ struct Work
 	const Binding &binding;
 };
 
-/// What went wrong for a customer. `detail` and `context` may be null; they are for the server's log alone, for the
-/// body has more rights than the client.
+/// What went wrong for a customer. The error's DETAIL and CONTEXT are for the server's log alone, for the body has more
+/// rights than the client.
 struct Failure
 {
 	Field key;
-	int sqlstate;
-	const char *message;
+	Error error;
 	const char *state; ///< for the DETAIL: what state things are in now
-	const char *detail;
-	const char *context;
 };
 
 /// The failures of one trigger event, kept until they are recorded, many in one subtransaction. Lives in the memory
@@ -41,9 +38,9 @@ class Failures
 	/// Forgets what was added since the last record(): it was rolled back, and comes again.
 	void forget();
 
-	/// Records what was added in the table failures of the extension's schema, with its owner's rights, and tells the
-	/// client in WARNINGs: ten of them in a statement (by_row: in a transaction). Where it cannot be recorded the
-	/// server's log gets a line for each. Raises 57014 and 40001 alone.
+	/// Records what was added in contact_sync.failures, with its owner's rights and as a security-restricted operation,
+	/// and tells the client in WARNINGs: ten of them in a statement (by_row: in a transaction). Where it cannot be
+	/// recorded the server's log gets a line for each. Raises 57014 and 40001 alone.
 	void record();
 
 	/// Tells in one WARNING how many were not told one by one. (by_row: nothing; there is no telling which is the
@@ -51,7 +48,7 @@ class Failures
 	void sum_up() const;
 
   private:
-	void insert(const char **customers) const;
+	void insert(Oid table, const char **customers) const;
 	void tell(const Failure &failure, const char *customer, bool recorded) const;
 
 	const Work &work_;
@@ -70,15 +67,15 @@ void fail(const Work &work, const Failure &failure);
 /// Runs a body for a customer under the guard; true where it succeeded, else its error was dealt with by fail().
 template <typename Body> bool guarded(const Work &work, Field key, const Body &body)
 {
-	const ErrorData *error = attempt(InvalidOid,
-									 [&body](const Attempt &attempt)
-									 {
-										 attempt.admit_users_code();
-										 body();
-									 });
+	const Error *error = attempt({},
+								 [&body](Attempt &attempt)
+								 {
+									 attempt.admit_users_code();
+									 body();
+								 });
 	if (error == nullptr)
 		return true;
-	fail(work, {key, error->sqlerrcode, error->message, work.state_after_failure, error->detail, error->context});
+	fail(work, {key, *error, work.state_after_failure});
 	return false;
 }
 

@@ -5,6 +5,8 @@
 
 extern "C"
 {
+#include "access/detoast.h"
+#include "access/heaptoast.h"
 #include "access/sysattr.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
@@ -21,7 +23,8 @@ namespace
 {
 
 /// An index row has room for a third of a page, which a column may have to share.
-constexpr int max_bytes_indexed = 512;
+constexpr Size max_bytes_indexed = 512;
+constexpr Size max_bytes_of_index_row = BLCKSZ / 4;
 
 Bitmapset *add_column(Bitmapset *columns, AttrNumber number)
 {
@@ -95,6 +98,17 @@ bool is_in_foreign_key(Relation table, const Bitmapset *columns)
 	return false;
 }
 
+/// Whether an index holds values of variable length from other columns than `columns`.
+bool has_others_of_variable_length(Relation index, const Bitmapset *columns)
+{
+	const TupleDesc parts = RelationGetDescr(index);
+	for (int i = 0; i < parts->natts; i++)
+		if (TupleDescAttr(parts, i)->attlen < 0 &&
+			!bms_is_member(index->rd_index->indkey.values[i] - FirstLowInvalidHeapAttributeNumber, columns))
+			return true;
+	return false;
+}
+
 /// Takes note of an index over one of the columns.
 void consider_index(Filling &filling, Relation index, const Bitmapset *columns, const Column &target)
 {
@@ -109,7 +123,11 @@ void consider_index(Filling &filling, Relation index, const Bitmapset *columns, 
 		all = add_column(all, form->indkey.values[i]);
 
 	if (bms_overlap(all, columns))
+	{
 		filling.max_bytes = max_bytes_indexed;
+		if (has_others_of_variable_length(index, columns))
+			filling.shared_indexes = lappend(filling.shared_indexes, all);
+	}
 	filling.expressions = list_concat(filling.expressions, those_reading(expressions, columns));
 	// Another row might hold the number already.
 	if ((form->indisunique || form->indisexclusion) && bms_overlap(keys, columns))
@@ -160,6 +178,31 @@ void expose(EState *executor, TupleTableSlot *slot, HeapTuple row, Relation tabl
 	GetPerTupleExprContext(executor)->ecxt_scantuple = slot;
 }
 
+[[noreturn]] void raise_too_long_for_index(const Column &target)
+{
+	ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			errmsg("the other number is too long for an index on column \"%s\"", NameStr(target.name)));
+	pg_unreachable();
+}
+
+/// How many bytes the values of some columns take, at the most.
+Size bytes_in(TupleTableSlot *row, const Bitmapset *columns)
+{
+	Size bytes = 0;
+	for (int column = -1; (column = bms_next_member(columns, column)) >= 0;)
+	{
+		const int number = column + FirstLowInvalidHeapAttributeNumber;
+		if (number <= 0)
+			continue;
+		bool null;
+		const Datum value = slot_getattr(row, number, &null);
+		const Form_pg_attribute attribute = TupleDescAttr(row->tts_tupleDescriptor, number - 1);
+		if (!null)
+			bytes += attribute->attlen == -1 ? toast_raw_datum_size(value) : Max(attribute->attlen, 64);
+	}
+	return bytes;
+}
+
 /// Raises what the filled row would fail with. Generated columns come first, as for the row itself.
 void check(const Filling &filling, const Column &target, Relation table, HeapTuple row, EState *executor)
 {
@@ -183,6 +226,8 @@ void check(const Filling &filling, const Column &target, Relation table, HeapTup
 	}
 	expose(executor, slot, complete, table);
 
+	if (!can_be_stored(table, complete))
+		ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg_internal("%s", too_long_to_be_stored(target)));
 	if (!ExecCheck(ExecPrepareCheck(filling.conditions, executor), GetPerTupleExprContext(executor)))
 		ereport(
 			ERROR, errcode(ERRCODE_CHECK_VIOLATION),
@@ -192,8 +237,14 @@ void check(const Filling &filling, const Column &target, Relation table, HeapTup
 	foreach (cell, filling.expressions)
 	{
 		bool null;
-		(void)evaluate(static_cast<Node *>(lfirst(cell)), executor, null);
+		auto *expression = static_cast<Node *>(lfirst(cell));
+		const Datum value = evaluate(expression, executor, null);
+		if (!null && get_typlen(exprType(expression)) == -1 && toast_raw_datum_size(value) > max_bytes_indexed)
+			raise_too_long_for_index(target);
 	}
+	foreach (cell, filling.shared_indexes)
+		if (bytes_in(slot, static_cast<const Bitmapset *>(lfirst(cell))) > max_bytes_of_index_row)
+			raise_too_long_for_index(target);
 	ExecDropSingleTupleTableSlot(slot);
 }
 
@@ -209,7 +260,8 @@ Filling look_up_filling(Relation table, const Column &target, const Column &sour
 	filling.max_characters = is_varying(target.type) ? max_characters(target.type, target.typmod) : -1;
 	filling.max_bytes = -1;
 	filling.conditions = those_reading(row_conditions(table), affected);
-	filling.is_generated_from = bms_num_members(affected) > 1;
+	const TupleConstr *constraints = RelationGetDescr(table)->constr;
+	filling.has_generated = constraints != nullptr && constraints->has_generated_stored;
 
 	if (is_in_foreign_key(table, affected))
 	{
@@ -240,6 +292,36 @@ const char *misfit(const Filling &filling, const Column &target, Datum value)
 	if (filling.max_bytes >= 0 && bytes > filling.max_bytes)
 		return psprintf("the other number is too long for an index on column \"%s\"", NameStr(target.name));
 	return nullptr;
+}
+
+const char *too_long_to_be_stored(const Column &target)
+{
+	return psprintf("the other number in column \"%s\" would make the row too long to be stored", NameStr(target.name));
+}
+
+bool can_be_stored(Relation table, HeapTuple row)
+{
+	if (row->t_len <= MaxHeapTupleSize)
+		return true;
+	if (!OidIsValid(table->rd_rel->reltoastrelid))
+		return false;
+
+	const TupleDesc columns = RelationGetDescr(table);
+	Size shortest = row->t_data->t_hoff;
+	for (int i = 0; i < columns->natts; i++)
+	{
+		const Form_pg_attribute attribute = TupleDescAttr(columns, i);
+		bool null;
+		const Datum value = heap_getattr(row, i + 1, columns, &null);
+		if (null)
+			continue;
+		shortest = att_align_nominal(shortest, attribute->attalign);
+		if (attribute->attlen == -1 && attribute->attstorage != TYPSTORAGE_PLAIN)
+			shortest += Min(VARSIZE_ANY(DatumGetPointer(value)), MAXALIGN(TOAST_POINTER_SIZE));
+		else
+			shortest = att_addlength_datum(shortest, attribute->attlen, value);
+	}
+	return shortest <= MaxHeapTupleSize;
 }
 
 HeapTuple fill(const Filling &filling, Relation table, HeapTuple row, const Column &target, const Column &source,

@@ -38,6 +38,9 @@ struct InitializeContactPreferences
 
 	bool runs_users_code() const { return target.runs_users_code; }
 
+	/// Whether ON CONFLICT may be used: PostgreSQL refuses it where rules rewrite an INSERT.
+	bool has_arbiter() const { return unique == Unique::immediate && !target.has_rules; }
+
 	static void plan(const Binding &binding, const TriggerData &, const Work &, const Change &change, Tasks &customers,
 					 Failures &)
 	{
@@ -53,16 +56,17 @@ struct InitializeContactPreferences
 		{
 			return psprintf("INSERT INTO %s (customer_id) SELECT k.id FROM %s %s", target.name,
 							from_customers(binding, many, false),
-							unique == Unique::immediate
+							has_arbiter()
 								? "ON CONFLICT (customer_id) DO NOTHING"
 								: psprintf("WHERE NOT EXISTS (SELECT FROM %s AS p WHERE p.customer_id %s k.id)",
 										   target.name, binding.key_equality));
 		};
 
+		const List *relations = list_make2_oid(binding.table, target.oid);
 		if (are_new && unique == Unique::immediate && references_customers)
-			execute(binding, insert_new, customers, new_sql);
+			execute(binding, insert_new, customers, relations, new_sql);
 		else
-			execute(binding, insert_missing, customers, missing_sql);
+			execute(binding, insert_missing, customers, relations, missing_sql);
 	}
 };
 

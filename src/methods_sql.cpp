@@ -115,8 +115,9 @@ const char *insert_sql(const Binding &binding, const ContactTable &methods, cons
 					 " AND NOT EXISTS (SELECT FROM %s AS m WHERE m.customer_id %s k.id "
 					 "AND m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) w.method)",
 					 methods.name, binding.key_equality);
-	// With a deferrable index there is no arbiter: such a row is an error, for the guard.
-	if (unique == Unique::immediate)
+	// With a deferrable index there is no arbiter, and with rules ON CONFLICT is refused: such a row is an error, for
+	// the guard.
+	if (unique == Unique::immediate && !methods.has_rules)
 		appendStringInfo(&sql,
 						 " ON CONFLICT (customer_id, method_type) DO UPDATE SET %s "
 						 "WHERE COALESCE(m.phone_number::pg_catalog.text, '') "

@@ -2,13 +2,14 @@
 
 #include "binding.hpp"
 #include "border.hpp"
+#include "check.hpp"
 #include "compat.hpp"
 #include "failure.hpp"
-#include "foreign_code.hpp"
 #include "functions.hpp"
 #include "number.hpp"
-#include "owner.hpp"
+#include "run_as.hpp"
 #include "settings.hpp"
+#include "trust.hpp"
 
 namespace
 {
@@ -45,8 +46,13 @@ extern "C"
 	PG_FUNCTION_INFO_V1(touch_updated_at);
 	PG_FUNCTION_INFO_V1(number);
 	PG_FUNCTION_INFO_V1(run_as_owner);
-	PG_FUNCTION_INFO_V1(runs_foreign_code);
+	PG_FUNCTION_INFO_V1(run_as_keeper);
+	PG_FUNCTION_INFO_V1(run_query);
+	PG_FUNCTION_INFO_V1(run_write);
+	PG_FUNCTION_INFO_V1(caller);
+	PG_FUNCTION_INFO_V1(grant_execute);
 	PG_FUNCTION_INFO_V1(is_computation);
+	PG_FUNCTION_INFO_V1(is_refused);
 }
 #pragma GCC visibility pop
 
@@ -55,6 +61,7 @@ void _PG_init(void)
 	contact_sync::settings::define();
 	contact_sync::watch_invalidations();
 	contact_sync::watch_transactions();
+	contact_sync::watch_trigger_functions();
 }
 
 Datum sync_contact_numbers(PG_FUNCTION_ARGS)
@@ -90,17 +97,43 @@ Datum number(PG_FUNCTION_ARGS)
 
 Datum run_as_owner(PG_FUNCTION_ARGS)
 {
-	const char *statement = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	return contact_sync::run_as_owner(PG_GETARG_OID(0), statement, PG_GETARG_DATUM(2), &fcinfo->isnull);
+	return contact_sync::run_as_owner(fcinfo);
 }
 
-Datum runs_foreign_code(PG_FUNCTION_ARGS)
+Datum run_as_keeper(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(contact_sync::runs_foreign_code(PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1)), PG_GETARG_OID(2)));
+	return contact_sync::run_as_keeper(fcinfo);
+}
+
+Datum run_query(PG_FUNCTION_ARGS)
+{
+	return contact_sync::run_query(fcinfo);
+}
+
+Datum run_write(PG_FUNCTION_ARGS)
+{
+	return contact_sync::run_write(fcinfo);
+}
+
+Datum caller(PG_FUNCTION_ARGS)
+{
+	(void)fcinfo;
+	PG_RETURN_OID(contact_sync::caller());
+}
+
+Datum grant_execute(PG_FUNCTION_ARGS)
+{
+	contact_sync::grant_execute(PG_GETARG_OID(0));
+	PG_RETURN_VOID();
 }
 
 Datum is_computation(PG_FUNCTION_ARGS)
 {
 	auto *expression = static_cast<Node *>(stringToNode(text_to_cstring(PG_GETARG_TEXT_PP(0))));
-	PG_RETURN_BOOL(contact_sync::is_computation(expression));
+	PG_RETURN_BOOL(contact_sync::is_computation(expression, PG_GETARG_BOOL(1)));
+}
+
+Datum is_refused(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(contact_sync::is_refused(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1))));
 }

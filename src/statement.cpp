@@ -2,14 +2,17 @@
 
 #include "compat.hpp"
 #include "fault.hpp"
-#include "foreign_code.hpp"
 #include "guard.hpp"
+#include "trust.hpp"
 
 extern "C"
 {
 #include "catalog/pg_type.h"
 #include "optimizer/optimizer.h"
-#include "utils/plancache.h"
+#include "parser/analyze.h"
+#include "storage/lmgr.h"
+#include "tcop/tcopprot.h"
+#include "tcop/utility.h"
 #include "utils/snapmgr.h"
 }
 
@@ -18,6 +21,68 @@ namespace contact_sync
 
 namespace
 {
+
+/// An error_context_stack callback.
+void tell_statement(void *sql)
+{
+	errcontext("SQL statement \"%s\"", static_cast<const char *>(sql));
+}
+
+/// Runs `body` with the statement's text as its error context.
+template <typename Body> auto in_context_of(const char *sql, const Body &body)
+{
+	ErrorContextCallback context = {error_context_stack, tell_statement, const_cast<char *>(sql)};
+	error_context_stack = &context;
+	auto result = body();
+	error_context_stack = context.previous;
+	return result;
+}
+
+/// The settings that a plan is made with: all that may keep it from looking up row by row, by index.
+constexpr struct
+{
+	const char *name;
+	const char *value;
+} planner_settings[] = {
+	{"enable_seqscan", "off"},
+	{"enable_hashjoin", "off"},
+	{"enable_mergejoin", "off"},
+	{"enable_indexscan", "on"},
+	{"enable_bitmapscan", "on"},
+	{"enable_nestloop", "on"},
+	{"from_collapse_limit", "8"},
+	{"join_collapse_limit", "8"},
+	{"geqo", "off"},
+	{"jit", "off"},
+	{"transform_null_equals", "off"},
+};
+
+/// Raises where a query, before the rewriter has seen it, names another table than it may. An expression_tree_walker.
+bool check_relations(Node *node, void *relations)
+{
+	if (node == nullptr)
+		return false;
+	if (IsA(node, Query))
+		return walk_query(reinterpret_cast<Query *>(node), check_relations, relations);
+	if (!IsA(node, RangeTblEntry))
+		return walk_children(node, check_relations, relations);
+
+	const auto *entry = reinterpret_cast<RangeTblEntry *>(node);
+	if (entry->rtekind != RTE_RELATION)
+		return false;
+	const auto *allowed = static_cast<const List *>(relations);
+	bool is_allowed = list_member_oid(allowed, entry->relid);
+	if (allowed == NIL)
+	{
+		const Relation relation = relation_open(entry->relid, NoLock);
+		is_allowed = has_privs_of_role(relation->rd_rel->relowner, GetUserId());
+		relation_close(relation, NoLock);
+	}
+	if (!is_allowed)
+		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("table \"%s\" is not the one that was checked", get_rel_name(entry->relid)));
+	return false;
+}
 
 /// A table's CHECK constraints, ready to be executed. Kept with the binding.
 struct CompiledChecks
@@ -40,7 +105,8 @@ CompiledChecks *compile_checks(Relation table)
 	for (int i = 0; i < size; i++)
 	{
 		Node *check = without_virtual(static_cast<Node *>(stringToNode(constraints->check[i].ccbin)), table);
-		// What does more than compute could come back here while it is at work, and find its own state in use.
+		// What does more could come back here while it is at work, and find its own state in use; and what reads whole
+		// rows keeps the first one's descriptor.
 		if (!is_enforced(constraints->check[i]) || !is_computation(check))
 			return compiled;
 		states[i] = ExecInitExpr(expression_planner(reinterpret_cast<Expr *>(check)), nullptr);
@@ -51,8 +117,9 @@ CompiledChecks *compile_checks(Relation table)
 
 /// Gives the executor what ExecRelCheck() would else read from the catalog and compile at each start (execMain.c): it
 /// is a third of what a single row costs.
-void lend_checks(Binding &binding, const EState *executor)
+void lend_checks(const QueryDesc &query, void *argument)
 {
+	auto &binding = *static_cast<Binding *>(argument);
 	const auto compiled = [&binding](Relation table)
 	{
 		ListCell *cell;
@@ -66,49 +133,107 @@ void lend_checks(Binding &binding, const EState *executor)
 		return made;
 	};
 
+	// Those compiled before a change are no use after it.
+	if (binding.stale)
+		return;
 	ListCell *cell;
-	foreach (cell, executor->es_opened_result_relations)
+	foreach (cell, query.estate->es_opened_result_relations)
 	{
 		auto *result = static_cast<ResultRelInfo *>(lfirst(cell));
 		compiled_checks(*result) = compiled(result->ri_RelationDesc)->states;
 	}
 }
 
+Oid key_type(const Binding &binding, bool many)
+{
+	return many ? get_array_type(binding.id.type) : binding.id.type;
+}
+
+Oid flag_type(bool many)
+{
+	return many ? BOOLARRAYOID : BOOLOID;
+}
+
 ParamListInfo parameters_of(const Binding &binding, const Batch &batch, bool many)
 {
 	const Batch::Parameters values = many ? batch.as_arrays() : batch.as_scalars();
-	const Oid flag = many ? BOOLARRAYOID : BOOLOID;
+	const Oid flag = flag_type(many);
 	ParamListInfo parameters = makeParamList(3);
-	parameters->params[0] = {values.key, false, 0, many ? get_array_type(binding.id.type) : binding.id.type};
+	parameters->params[0] = {values.key, false, 0, key_type(binding, many)};
 	parameters->params[1] = {values.whatsapp, false, 0, flag};
 	parameters->params[2] = {values.phone, false, 0, flag};
 	return parameters;
 }
 
-/// The plan for any parameters; to be released. Where it has to be made, it is made to look rows up by index, one by
-/// one: made while a table is empty, it must serve it when it is full.
-CachedPlan *plan_of(CachedPlanSource *source)
+} // namespace
+
+Plan *plan_statement(const char *sql, const Oid *types, int type_count, const List *relations, ParamListInfo values)
 {
-	const bool is_made = source->is_valid && source->gplan != nullptr && source->gplan->is_valid;
-	const int guc_level = is_made ? 0 : NewGUCNestLevel();
-	if (!is_made)
-		for (const char *option : {"enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"})
-			set_option(option, "off");
 	fault("plan");
-	// Without parameters: no plan_cache_mode makes it plan for these alone.
-	CachedPlan *plan = GetCachedPlan(source, nullptr, CurrentResourceOwner, nullptr);
-	if (!is_made)
-		AtEOXact_GUC(true, guc_level);
+
+	auto *plan = static_cast<Plan *>(palloc(sizeof(Plan)));
+	plan->sql = sql;
+	plan->statements =
+		in_context_of(sql,
+					  [sql, types, type_count, relations, values]
+					  {
+						  PushActiveSnapshot(GetTransactionSnapshot());
+						  const List *parsed = pg_parse_query(sql);
+						  Query *query = list_length(parsed) != 1
+											 ? nullptr
+											 : parse_analyze_fixedparams(linitial_node(RawStmt, parsed), sql, types,
+																		 type_count, nullptr);
+						  if (query == nullptr || query->commandType == CMD_UTILITY)
+							  ereport(ERROR, errcode(ERRCODE_SYNTAX_ERROR), errmsg("expected a single query"));
+						  check_relations(reinterpret_cast<Node *>(query), const_cast<List *>(relations));
+						  List *statements = pg_plan_queries(pg_rewrite_query(query), sql, 0, values);
+						  PopActiveSnapshot();
+						  return statements;
+					  });
 	return plan;
 }
 
-/// An error_context_stack callback.
-void tell_statement(void *sql)
+uint64 execute_plan(const Plan &plan, ParamListInfo parameters, DestReceiver *receiver,
+					void (*started)(const QueryDesc &query, void *argument), void *argument)
 {
-	errcontext("SQL statement \"%s\"", static_cast<const char *>(sql));
-}
+	return in_context_of(plan.sql,
+						 [&plan, parameters, receiver, started, argument]
+						 {
+							 uint64 touched = 0;
+							 PushActiveSnapshot(GetTransactionSnapshot());
+							 ListCell *cell;
+							 foreach (cell, plan.statements)
+							 {
+								 auto *statement = lfirst_node(PlannedStmt, cell);
+								 CommandCounterIncrement();
+								 UpdateActiveSnapshotCommandId();
+								 if (statement->utilityStmt != nullptr)
+								 {
+									 ProcessUtility(statement, plan.sql, true, PROCESS_UTILITY_QUERY, parameters,
+													nullptr, None_Receiver, nullptr);
+									 continue;
+								 }
 
-} // namespace
+								 QueryDesc *query = CreateQueryDesc(
+									 statement, plan.sql, GetActiveSnapshot(), InvalidSnapshot,
+									 statement->canSetTag ? receiver : None_Receiver, parameters, nullptr, 0);
+								 ExecutorStart(query, 0);
+								 if (started != nullptr)
+									 started(*query, argument);
+								 fault("execute");
+								 run(query);
+								 ExecutorFinish(query);
+								 fault("executed");
+								 if (statement->canSetTag)
+									 touched = query->estate->es_processed;
+								 ExecutorEnd(query);
+								 FreeQueryDesc(query);
+							 }
+							 PopActiveSnapshot();
+							 CommandCounterIncrement();
+							 return touched;
+						 });
+}
 
 const char *from_batch(bool many, bool in_order)
 {
@@ -125,53 +250,49 @@ const char *from_customers(const Binding &binding, bool many, bool in_order)
 					quote_identifier(NameStr(binding.id.name)), binding.key_equality);
 }
 
-SPIPlanPtr prepare(Binding &binding, const char *sql, bool many)
+Plan *plan_for_batch(const Binding &binding, const char *sql, bool many, const List *relations)
 {
-	const Oid key = many ? get_array_type(binding.id.type) : binding.id.type;
-	const Oid flag = many ? BOOLARRAYOID : BOOLOID;
-	Oid types[] = {key, flag, flag};
-
-	SPI_connect();
-	fault("prepare");
-	const SPIPlanPtr plan = SPI_prepare(sql, lengthof(types), types);
-	if (plan == nullptr)
-		ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR),
-				errmsg("contact_sync: SPI_prepare returned %s", SPI_result_code_string(SPI_result)));
-	SPI_keepplan(plan);
-	SPI_finish();
-
-	const MemoryContext caller = MemoryContextSwitchTo(binding.context);
-	binding.plans = lappend(binding.plans, plan);
-	MemoryContextSwitchTo(caller);
+	const Oid types[] = {key_type(binding, many), flag_type(many), flag_type(many)};
+	const int settings = NewGUCNestLevel();
+	set_option("search_path", binding.search_path);
+	for (const auto &setting : planner_settings)
+		set_option(setting.name, setting.value);
+	Plan *plan = plan_statement(sql, types, lengthof(types), relations);
+	AtEOXact_GUC(false, settings);
 	return plan;
 }
 
-uint64 execute(Binding &binding, SPIPlanPtr plan, const Batch &batch, bool many)
+Plan *keep(Binding &binding, const Plan &plan)
 {
-	auto *source = static_cast<CachedPlanSource *>(linitial(SPI_plan_get_plan_sources(plan)));
-	ErrorContextCallback context = {error_context_stack, tell_statement, const_cast<char *>(source->query_string)};
-	error_context_stack = &context;
+	ListCell *cell;
+	foreach (cell, plan.statements)
+		depend_on(binding, *lfirst_node(PlannedStmt, cell));
 
-	const ParamListInfo parameters = parameters_of(binding, batch, many);
-	CachedPlan *cached = plan_of(source);
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	QueryDesc *query = CreateQueryDesc(linitial_node(PlannedStmt, cached->stmt_list), source->query_string,
-									   GetActiveSnapshot(), InvalidSnapshot, None_Receiver, parameters, nullptr, 0);
-	ExecutorStart(query, 0);
-	lend_checks(binding, query->estate);
-	fault("execute");
-	run(query);
-	ExecutorFinish(query);
-	fault("executed");
-	const uint64 touched = query->estate->es_processed;
-	ExecutorEnd(query);
-	FreeQueryDesc(query);
-	PopActiveSnapshot();
-	ReleaseCachedPlan(cached, CurrentResourceOwner);
+	const MemoryContext caller = MemoryContextSwitchTo(binding.context);
+	auto *kept = static_cast<Plan *>(palloc(sizeof(Plan)));
+	*kept = {pstrdup(plan.sql), static_cast<List *>(copyObjectImpl(plan.statements))};
+	MemoryContextSwitchTo(caller);
+	return kept;
+}
 
-	error_context_stack = context.previous;
-	return touched;
+void lock_relations(const Plan &plan)
+{
+	ListCell *cell;
+	foreach (cell, plan.statements)
+	{
+		ListCell *entry_cell;
+		foreach (entry_cell, lfirst_node(PlannedStmt, cell)->rtable)
+		{
+			const auto *entry = lfirst_node(RangeTblEntry, entry_cell);
+			if (entry->rtekind == RTE_RELATION)
+				LockRelationOid(entry->relid, entry->rellockmode);
+		}
+	}
+}
+
+uint64 execute(Binding &binding, const Plan &plan, const Batch &batch, bool many)
+{
+	return execute_plan(plan, parameters_of(binding, batch, many), None_Receiver, lend_checks, &binding);
 }
 
 } // namespace contact_sync

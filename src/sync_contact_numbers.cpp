@@ -65,10 +65,15 @@ HeapTuple filled(const Work &work, Field key, Binding &binding, Relation table, 
 	}
 	if (filling.is_riskless() && is_plain(source, value))
 	{
-		const char *message = misfit(filling, target, value.value);
-		if (message == nullptr)
-			return fill(filling, table, row, target, source, value.value);
-		fail(work, {key, ERRCODE_STRING_DATA_RIGHT_TRUNCATION, message, state_after_failure, nullptr, nullptr});
+		Error error = {ERRCODE_STRING_DATA_RIGHT_TRUNCATION, misfit(filling, target, value.value), nullptr, nullptr};
+		if (error.message == nullptr)
+		{
+			HeapTuple result = fill(filling, table, row, target, source, value.value);
+			if (can_be_stored(table, result))
+				return result;
+			error = {ERRCODE_PROGRAM_LIMIT_EXCEEDED, too_long_to_be_stored(target), nullptr, nullptr};
+		}
+		fail(work, {key, error, state_after_failure});
 		return row;
 	}
 

@@ -112,12 +112,12 @@ struct UpdateContactMethods
 		if (max_characters >= 0 &&
 			pg_mbstrlen_with_len(number.data(), static_cast<int>(number.size())) > max_characters)
 		{
-			failures.add({field(binding.id, change.after), ERRCODE_STRING_DATA_RIGHT_TRUNCATION,
-						  psprintf("%s number is too long for column \"phone_number\" of table \"contact_methods\": "
-								   "it has room for %d characters",
-								   NameStr(column.name), max_characters),
-						  "The customer's row is saved; the methods concerned keep the number they had, if any.",
-						  nullptr, nullptr});
+			const char *message = psprintf("%s number is too long for column \"phone_number\" of table "
+										   "\"contact_methods\": it has room for %d characters",
+										   NameStr(column.name), max_characters);
+			failures.add({field(binding.id, change.after),
+						  {ERRCODE_STRING_DATA_RIGHT_TRUNCATION, message, nullptr, nullptr},
+						  "The customer's row is saved; the methods concerned keep the number they had, if any."});
 			return Task::nothing;
 		}
 		return Task::write;
@@ -162,11 +162,14 @@ struct UpdateContactMethods
 		const auto update_with = [this, &binding](bool many) { return update_sql(binding, target, many); };
 		const auto remove_with = [this, &binding](bool many) { return delete_sql(binding, target, many); };
 
+		List *relations = list_make2_oid(binding.table, target.oid);
+		if (preferences.is_usable())
+			relations = lappend_oid(relations, preferences.oid);
 		if (are_new && unique == Unique::immediate)
-			execute(binding, insert_new, tasks.to_write, insert_with(true));
-		else if (execute(binding, update, tasks.to_write, update_with) < tasks.rows_to_write)
-			execute(binding, insert_missing, tasks.to_write, insert_with(false));
-		execute(binding, remove, tasks.to_remove, remove_with);
+			execute(binding, insert_new, tasks.to_write, relations, insert_with(true));
+		else if (execute(binding, update, tasks.to_write, relations, update_with) < tasks.rows_to_write)
+			execute(binding, insert_missing, tasks.to_write, relations, insert_with(false));
+		execute(binding, remove, tasks.to_remove, relations, remove_with);
 	}
 };
 

@@ -1,6 +1,6 @@
 #include "users_code.hpp"
 
-#include "foreign_code.hpp"
+#include "trust.hpp"
 
 extern "C"
 {

@@ -1,0 +1,46 @@
+#include "identity.hpp"
+
+#include "compat.hpp"
+
+namespace contact_sync
+{
+
+namespace
+{
+
+Oid acting = InvalidOid;
+
+} // namespace
+
+Identity assume(Oid role, int security_context)
+{
+	Identity before = {InvalidOid, 0, acting};
+	GetUserIdAndSecContext(&before.user, &before.security_context);
+	SetUserIdAndSecContext(role, before.security_context | security_context | SECURITY_LOCAL_USERID_CHANGE |
+									 SECURITY_NOFORCE_RLS);
+	acting = role;
+	return before;
+}
+
+void resume(const Identity &before)
+{
+	SetUserIdAndSecContext(before.user, before.security_context);
+	acting = before.acting_role;
+}
+
+Oid acting_role()
+{
+	return acting;
+}
+
+void restore_acting_role(Oid role)
+{
+	acting = role;
+}
+
+bool may_act_as(Oid role, Oid other)
+{
+	return can_set_role(role, other);
+}
+
+} // namespace contact_sync
