@@ -280,7 +280,7 @@ CREATE FUNCTION contact_sync_internal.record_failure(
 RETURNS TABLE (recorded boolean)
 AS 'MODULE_PATHNAME', 'run_as_keeper' LANGUAGE C;
 COMMENT ON FUNCTION contact_sync_internal.record_failure(regclass, text, text, text, text) IS
-    'records a failure as the triggers do; false where the table has none of our triggers';
+    'records a failure as the triggers do; false for a temporary table';
 
 CREATE FUNCTION contact_sync_internal.record_failure_as_keeper(
     customers regclass, customer text, function text, state text, message text)
@@ -293,8 +293,7 @@ AS $$
         SELECT format('%I.%I', n.nspname, c.relname), record_failure_as_keeper.customer,
                record_failure_as_keeper.function, now(), now(), 1, state, left(record_failure_as_keeper.message, 1024)
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.oid = customers::oid AND c.relpersistence <> 't'
-          AND EXISTS (SELECT FROM contact_sync_internal.sync_triggers(customers::oid) t WHERE t.ours)
+        WHERE c.oid = customers::oid AND c.relpersistence <> 't'     -- which anybody can make
         ON CONFLICT (customers_table, customer, function) DO UPDATE
             SET last_failed = excluded.last_failed, times = f.times + 1, sqlstate = excluded.sqlstate,
                 message = excluded.message

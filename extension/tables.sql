@@ -172,9 +172,9 @@ AS $$
              CROSS JOIN LATERAL (
                  SELECT NOT f.prosecdef AND NOT pg_has_role(f.proowner, s.owner, 'USAGE'),
                         w.is_contact AND NOT coalesce(contact_sync_internal.is_computation(
-                            t.tgqual, NOT EXISTS (SELECT FROM pg_attribute a
-                                                  WHERE a.attrelid = w.relation AND NOT a.attisdropped
-                                                    AND a.attnum > 0 AND a.atttypid >= 12000)), true)
+                            t.tgqual, NOT EXISTS (SELECT FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid
+                                                  WHERE a.attrelid = w.relation AND a.attnum > 0
+                                                    AND y.oid >= 12000 AND y.typtype <> 'e')), true)
              ) AS untrusted(function, condition)
         WHERE untrusted.function OR untrusted.condition
     ), finding AS (
@@ -198,7 +198,7 @@ AS $$
                    format('its owner is %I, that of %s is %I: the sync does not write it',
                           owner_name, s.name, mine.rolname)
                    || CASE WHEN trusted THEN '' ELSE ': rename it or drop it' END END,
-               CASE WHEN trusted THEN format('ALTER TABLE %s OWNER TO %I;', name, mine.rolname) END
+               CASE WHEN owner <> s.owner AND trusted THEN format('ALTER TABLE %s OWNER TO %I;', name, mine.rolname) END
         FROM contact JOIN pg_roles mine ON mine.oid = s.owner
              CROSS JOIN LATERAL pg_has_role(owner, s.owner, 'USAGE') AS trust(trusted)
         WHERE kind IN ('r', 'p')

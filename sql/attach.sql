@@ -138,13 +138,20 @@ SET search_path = regress_attach_2, regress_attach;
 GRANT USAGE ON SCHEMA regress_attach TO PUBLIC;
 CREATE TABLE customers (id bigint PRIMARY KEY, phone text, whatsapp text);
 ALTER TABLE customers OWNER TO regress_contact_owner;
+-- attach works as the owner, whoever calls it. What the owner lacks is blocked, with the SQL for who may give it; but
+-- EXECUTE on the trigger functions is granted in the caller's name.
+SELECT check_name, fix FROM contact_sync.verify('customers') WHERE status = 'blocked';
+SELECT fix FROM contact_sync.verify('customers') WHERE status = 'blocked' \gexec
+SELECT check_name, status, fix FROM contact_sync.verify('customers')
+    WHERE status = 'blocked' OR check_name IN ('execute', 'usage');
 SELECT count(*) FROM contact_sync.attach('customers');
 SELECT * FROM made('customers') WHERE made NOT LIKE ' %';
 SELECT count(*) FROM contact_sync.attach('customers');
 -- The owner's rights reach the extension's schema, even where PUBLIC's do not.
 REVOKE USAGE ON SCHEMA contact_sync FROM PUBLIC;
 INSERT INTO customers VALUES (1, '0700', '0800');
-SELECT problem, fix FROM contact_sync.verify('customers') WHERE status = 'fix';
+SELECT status, problem, fix FROM contact_sync.verify('customers') WHERE status IN ('fix', 'blocked');
+SELECT fix FROM contact_sync.verify('customers') WHERE status = 'blocked' \gexec
 SELECT fix FROM contact_sync.attach('customers');
 UPDATE customers SET phone = '0701', whatsapp = '0801';
 SELECT method_type, phone_number FROM contact_methods ORDER BY 1;
@@ -155,6 +162,8 @@ DROP TABLE customers, contact_methods, contact_preferences, contact_history;
 -- The owner needs EXECUTE on the trigger functions, and a schema to create tables in.
 CREATE TABLE customers (id bigint PRIMARY KEY, phone text, whatsapp text);
 ALTER TABLE customers OWNER TO regress_contact_owner;
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA contact_sync FROM regress_contact_owner;
+REVOKE CREATE ON SCHEMA regress_attach_2 FROM regress_contact_owner;
 GRANT USAGE ON SCHEMA regress_attach_2 TO regress_contact_owner, regress_contact_other;
 SET ROLE regress_contact_owner;
 SELECT * FROM contact_sync.attach('customers');
@@ -222,7 +231,7 @@ SELECT object, fix FROM contact_sync.attach('"regress Attach''s"."Our ""Clients"
 SELECT check_name, object, problem FROM contact_sync.verify('"regress Attach''s"."Our ""Clients"""')
     WHERE status <> 'ok' AND check_name <> 'legacy_function';
 SELECT id_column, phone_column, whatsapp_column, arguments
-    FROM contact_sync.describe('"regress Attach''s"."Our ""Clients"""', NULL, NULL, NULL);
+    FROM contact_sync_internal.shape_of('"regress Attach''s"."Our ""Clients"""', NULL, NULL, NULL);
 SELECT count(*) FROM contact_sync.attach('"regress Attach''s"."Our ""Clients"""');
 SELECT trigger_name FROM contact_sync.detach('"regress Attach''s"."Our ""Clients"""');
 DROP SCHEMA "regress Attach's" CASCADE;

@@ -123,19 +123,14 @@ ROLLBACK;
 --
 -- Who may ask, and of what
 --
--- The caller's rights; and what row-level security would hide is not taken for missing.
+-- Whoever may act as the owner of customers, from whom row-level security hides nothing; nobody else, whatever he may
+-- read.
 GRANT USAGE ON SCHEMA regress_drift TO regress_contact_owner, regress_contact_other;
-SET ROLE regress_contact_other;
-SELECT * FROM contact_sync.drift('customers');
-RESET ROLE;
 GRANT SELECT ON customers, contact_preferences, contact_methods TO regress_contact_other;
-SET ROLE regress_contact_other;
-SELECT count(*) FROM contact_sync.drift('customers');
-RESET ROLE;
-ALTER TABLE contact_methods ENABLE ROW LEVEL SECURITY;
+ALTER TABLE contact_methods ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 SELECT count(*) FROM contact_sync.drift('customers');
 SET ROLE regress_contact_other;
-SELECT * FROM contact_sync.drift('customers');
+SELECT count(*) FROM contact_sync.drift('customers');
 RESET ROLE;
 -- A table of another owner is not read: a cast of a type of its own would run with the caller's rights.
 BEGIN;

@@ -201,5 +201,6 @@ SELECT count(*) FROM contact_preferences WHERE customer_id > 50;
 SELECT contact_sync.initialize_contact_preferences();
 
 -- clean up
+DELETE FROM contact_sync.failures;
 SET client_min_messages = warning;
 DROP SCHEMA regress_preferences, regress_preferences_2 CASCADE;

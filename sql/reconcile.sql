@@ -335,6 +335,8 @@ DROP TRIGGER see ON contact_methods;
 CREATE TABLE keyed ("Id" int PRIMARY KEY, phone text, whatsapp text);
 INSERT INTO keyed VALUES (1, '0701', '0801'), (2, '0999', NULL);
 ALTER TABLE contact_methods ADD CHECK (phone_number <> '0999');
+CREATE TRIGGER update_methods AFTER INSERT ON keyed
+    FOR EACH ROW EXECUTE FUNCTION contact_sync.update_contact_methods('Id');
 GRANT USAGE ON SCHEMA regress_reconcile TO regress_contact_owner, regress_contact_other;
 ALTER TABLE keyed OWNER TO regress_contact_owner;
 ALTER TABLE contact_methods OWNER TO regress_contact_owner;
@@ -349,17 +351,30 @@ CALL contact_sync.reconcile('keyed', id_column => 'Id');
 ALTER TABLE keyed DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;
 -- Who is no member of the owner may neither mend nor tend to failures.
 SET SESSION AUTHORIZATION regress_contact_other;
+\set VERBOSITY terse
 CALL contact_sync.reconcile('keyed', id_column => 'Id');
-SELECT * FROM contact_sync.waiting_failures('keyed');
-SELECT contact_sync.record_failure('keyed', '1', 'update_contact_methods', '22001', 'planted');
-SELECT contact_sync.forget_failures('keyed', '{regress_reconcile.keyed}', '{2}', '{update_contact_methods}', '{1}');
+SELECT * FROM contact_sync_internal.waiting_failures('keyed');
+SELECT * FROM contact_sync_internal.record_failure('keyed', '1', 'update_contact_methods', '22001', 'planted');
+SELECT * FROM contact_sync_internal.forget_failures('keyed', '{regress_reconcile.keyed}', '{2}', '{update_contact_methods}', '{2}');
+SELECT * FROM contact_sync_internal.waiting_failures_as_keeper('keyed');
+SELECT * FROM contact_sync_internal.waiting_failures(NULL);
+-- Nor may it by a table of its own, a temporary one for example.
+CREATE TEMPORARY TABLE keyed (id int, phone text, whatsapp text);
+SELECT * FROM contact_sync_internal.waiting_failures('pg_temp.keyed');
+SELECT * FROM contact_sync_internal.record_failure('pg_temp.keyed', '1', 'update_contact_methods', '22001', 'planted');
+SELECT * FROM contact_sync_internal.forget_failures(
+    'pg_temp.keyed', '{regress_reconcile.keyed}', '{2}', '{update_contact_methods}', '{2}');
+DROP TABLE pg_temp.keyed;
+\set VERBOSITY default
 RESET SESSION AUTHORIZATION;
--- The owner may, for this table and no other.
-SET SESSION AUTHORIZATION regress_contact_owner;
-SELECT * FROM contact_sync.waiting_failures('keyed');
-SELECT contact_sync.record_failure('customers', '1', 'update_contact_methods', '22001', 'planted');
-SELECT contact_sync.forget_failures('customers', '{regress_reconcile.keyed}', '{2}', '{update_contact_methods}', '{1}');
-RESET SESSION AUTHORIZATION;
+-- The owner may, for this table and no other; whoever is logged in, the current user decides.
+SET ROLE regress_contact_owner;
+SELECT * FROM contact_sync_internal.waiting_failures('keyed');
+\set VERBOSITY terse
+SELECT * FROM contact_sync_internal.record_failure('customers', '1', 'update_contact_methods', '22001', 'planted');
+SELECT * FROM contact_sync_internal.forget_failures('customers', '{regress_reconcile.keyed}', '{2}', '{update_contact_methods}', '{2}');
+\set VERBOSITY default
+RESET ROLE;
 :caught
 -- What runs of the owner's code when a superuser calls it has the owner's rights, and cannot get others: triggers of
 -- contact tables, the checks of the id's domain (each statement casts to it), constraints that are validated.
@@ -414,16 +429,23 @@ BEGIN
 END $$;
 DELETE FROM regress_reconcile_owned.contact_methods;
 CALL contact_sync.reconcile('regress_reconcile_owned.customers', 1);
--- The way it does so is for those alone who have the owner's rights.
-SELECT * FROM contact_sync.run_as_owner('regress_reconcile_owned.customers',
-    'SELECT current_user, max(id) FROM customers WHERE id::text = ANY ($1)', '{1,2,5}') AS row(who name, id int);
-SELECT * FROM contact_sync.run_as_owner('regress_reconcile_owned.customers', 'SELECT 1 WHERE false') AS row(one int);
-SELECT contact_sync.run_as_owner('regress_reconcile_owned.customers', 'RESET SESSION AUTHORIZATION');
-SELECT contact_sync.run_as_owner('regress_reconcile_owned.customers', 'COMMIT');
-SET SESSION AUTHORIZATION regress_contact_other;
-SELECT contact_sync.run_as_owner('regress_reconcile_owned.customers', 'SELECT 1');
-SELECT contact_sync.look_up_as_owner('regress_reconcile_owned.customers', 'SELECT 1', '{}');
+-- What it calls runs as the owner or not at all; and its statements reach no table but those of roles with the rights
+-- that they run with.
+\set VERBOSITY terse
+SELECT * FROM contact_sync_internal.begin_reconcile_as_owner('regress_reconcile_owned.customers', NULL, NULL, NULL);
+SELECT * FROM contact_sync_internal.query('SELECT count(*) FROM regress_reconcile_owned.customers') AS r(rows bigint);
+SET SESSION AUTHORIZATION regress_contact_owner;
+SELECT * FROM contact_sync_internal.query(
+    'SELECT current_user, max(id) FROM regress_reconcile_owned.customers WHERE id::text = ANY ($1)', '{1,2,5}')
+    AS r(who name, id int);
+SELECT * FROM contact_sync_internal.query('SELECT 1') AS r(one bigint);
+SELECT * FROM contact_sync_internal.write('DELETE FROM regress_reconcile_owned.customers WHERE false RETURNING 1') AS r(one int);
+SELECT * FROM contact_sync_internal.query('COMMIT') AS r(nothing int);
+SELECT * FROM contact_sync_internal.query('') AS r(nothing int);
+SELECT * FROM contact_sync_internal.query('SELECT 1; SELECT 2') AS r(nothing int);
+SELECT * FROM contact_sync_internal.query(NULL) AS r(nothing int);
 RESET SESSION AUTHORIZATION;
+\set VERBOSITY default
 SELECT current_user = session_user AS itself, current_setting('search_path') AS path;
 SET search_path = regress_reconcile;
 -- A table of another owner is not written, nor one with code of others.

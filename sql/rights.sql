@@ -217,7 +217,7 @@ DROP TRIGGER change_role ON contact_methods;
 DELETE FROM contact_sync.failures;
 
 --
--- A trigger that somebody else puts on a contact table would run as the owner. It is not run at all.
+-- A trigger that somebody else puts on a contact table would run as the owner. It is not run at all: that is a failure.
 --
 -- By a role with TRIGGER and nothing else.
 SET ROLE regress_rights_owner;
@@ -237,7 +237,7 @@ UPDATE customers SET phone = '21' WHERE id = 1;
 INSERT INTO customers VALUES (8, '8');
 RESET ROLE;
 DROP TRIGGER take ON contact_methods;
--- AFTER, at the statement's level, and by way of a DELETE; the WARNING is said once for each cause
+-- AFTER, at the statement's level, and by way of a DELETE
 SET ROLE regress_rights_mallory;
 CREATE TRIGGER take_after AFTER DELETE ON contact_methods FOR EACH STATEMENT EXECUTE FUNCTION regress_mallory.take();
 UPDATE customers SET phone = NULL, whatsapp = NULL WHERE id = 3;

@@ -198,7 +198,7 @@ RESET ROLE;
 
 --
 -- A foreign key of somebody else's table: what it does there to rows that refer fires that table's AFTER triggers, with
--- the owner's rights.  The contact table is not written at all.
+-- the owner's rights.  Their functions are refused as they are called; without them the contact table is written.
 --
 GRANT SELECT, REFERENCES ON contact_methods TO regress_security_mallory;
 CREATE SCHEMA regress_security_mallory AUTHORIZATION regress_security_mallory;
@@ -221,7 +221,7 @@ SET ROLE regress_security_app;
 UPDATE customers SET whatsapp = NULL, phone = NULL WHERE id = 1;
 RESET ROLE;
 SELECT status, object, problem FROM contact_sync.verify('customers')
-    WHERE (check_name, status) = ('foreign_code', 'blocked');
+    WHERE (check_name, status) = ('untrusted_trigger', 'blocked');
 CALL contact_sync.reconcile('customers');
 SELECT count(*) FROM contact_methods WHERE customer_id = 1;
 SELECT * FROM regress_security_log.log;
@@ -245,7 +245,13 @@ BEGIN
         SET LOCAL ROLE regress_security_app;
         n := n + 1;
         UPDATE regress_security.customers SET phone = n WHERE id = 1;
+        SET LOCAL ROLE regress_security_mallory;
+        INSERT INTO regress_security_mallory.claims VALUES (1, 'whatsapp');
+        SET LOCAL ROLE regress_security_app;
+        UPDATE regress_security.customers SET whatsapp = NULL WHERE id = 1;
+        UPDATE regress_security.customers SET whatsapp = '15' WHERE id = 1;
         RESET ROLE;
+        TRUNCATE regress_security_mallory.claims;
         INSERT INTO regress_security_log.log
             SELECT action || ': ' || phone_number FROM regress_security.contact_methods
             WHERE (customer_id, method_type) = (1, 'sms');
@@ -271,7 +277,7 @@ ALTER TABLE regress_security_mallory.claims ADD CONSTRAINT claim FOREIGN KEY (cu
 SET ROLE regress_security_app;
 UPDATE customers SET phone = 'claimed' WHERE id = 1;
 RESET ROLE;
-SELECT problem FROM contact_sync.verify('customers') WHERE (check_name, status) = ('foreign_code', 'blocked');
+SELECT problem FROM contact_sync.verify('customers') WHERE (check_name, status) = ('untrusted_trigger', 'blocked');
 ALTER TABLE regress_security_mallory.claims DROP CONSTRAINT claim;
 SELECT phone_number FROM contact_methods WHERE (customer_id, method_type) = (1, 'sms');
 -- or with a trigger on that
@@ -281,9 +287,17 @@ SET ROLE regress_security_mallory;
 CREATE TRIGGER take AFTER DELETE ON notes FOR EACH ROW EXECUTE FUNCTION regress_security_mallory.take();
 SET ROLE regress_security_app;
 UPDATE customers SET phone = 'taken' WHERE id = 1;
+SET ROLE regress_security_owner;
+INSERT INTO notes VALUES (1, 'sms');
+SET ROLE regress_security_app;
+UPDATE customers SET phone = NULL, whatsapp = NULL WHERE id = 1;
 RESET ROLE;
 SELECT phone_number FROM contact_methods WHERE (customer_id, method_type) = (1, 'sms');
+SELECT * FROM regress_security_log.log;
+SELECT customer, sqlstate, message FROM contact_sync.failures;
 DROP TABLE notes;
+CALL contact_sync.reconcile('customers');
+UPDATE customers SET phone = '15', whatsapp = '15' WHERE id = 1;
 -- What it refuses is a failure.
 SET ROLE regress_security_mallory;
 ALTER TABLE regress_security_mallory.claims ADD CONSTRAINT claim FOREIGN KEY (customer_id, method_type)

@@ -371,5 +371,6 @@ SELECT contact_sync.sync_contact_numbers();
 SELECT contact_sync.sync_contact_numbers();
 
 -- clean up
+DELETE FROM contact_sync.failures;
 SET client_min_messages = warning;
 DROP SCHEMA regress_sync CASCADE;

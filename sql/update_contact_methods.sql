@@ -503,4 +503,5 @@ INSERT INTO regress_methods_bare.customers VALUES (1, '1', '1'), (2, '2', '2');
 SELECT contact_sync.update_contact_methods();
 
 -- clean up
+DELETE FROM contact_sync.failures;
 DROP SCHEMA regress_methods, regress_methods_parts, regress_methods_enum, regress_methods_bare, "Regress Methods" CASCADE;

@@ -15,12 +15,24 @@ CREATE TABLE customers (id bigint PRIMARY KEY, phone varchar(20), whatsapp varch
 SELECT count(*) > 0 AS attached FROM contact_sync.attach('customers');
 INSERT INTO customers VALUES (1, '1', '1');
 
--- What it finds is kept in a setting: an index's function may not write.
+-- What it finds it tells by an advisory lock: an index's function may not write, and settings do not last.
 CREATE FUNCTION witness(anything text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-    PERFORM set_config('witness.seen', format('search_path %s, lock_timeout %s, deadlock_timeout %s',
-        current_setting('search_path'), current_setting('lock_timeout'), current_setting('deadlock_timeout')), false);
+    PERFORM pg_advisory_lock(CASE WHEN (current_setting('search_path'), current_setting('lock_timeout'),
+                                        current_setting('deadlock_timeout'), current_setting('log_lock_waits'))
+                                       = ('pg_catalog, regress_users_code, pg_temp', '500ms', '1ms', 'off')
+                                  THEN 1 ELSE 2 END);
     RETURN anything;
+END
+$$;
+CREATE FUNCTION testimony() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    given text;
+BEGIN
+    SELECT coalesce(string_agg(DISTINCT CASE objid WHEN 1 THEN 'pinned' ELSE 'not pinned' END, ', '), 'nothing')
+    INTO given FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
+    PERFORM pg_advisory_unlock_all();
+    RETURN given;
 END
 $$;
 CREATE FUNCTION witness() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -34,20 +46,16 @@ CREATE DOMAIN watched AS varchar(20) CHECK (regress_users_code.witness(VALUE) <>
 -- What was found by a customer's INSERT, UPDATE and an UPDATE that empties a number.
 CREATE FUNCTION seen_by(make text, unmake text, OUT of_insert text, OUT of_update text, OUT of_removal text)
 LANGUAGE plpgsql AS $$
-DECLARE
-    pinned CONSTANT text := 'search_path pg_catalog, regress_users_code, pg_temp, lock_timeout 500ms, deadlock_timeout 1ms';
 BEGIN
     EXECUTE make;
+    PERFORM pg_advisory_unlock_all();
     SET LOCAL search_path = regress_users_code_2;
-    PERFORM pg_catalog.set_config('witness.seen', 'nothing', false);
     INSERT INTO regress_users_code.customers VALUES (2, '2', '2');
-    of_insert := replace(current_setting('witness.seen'), pinned, 'pinned');
-    PERFORM set_config('witness.seen', 'nothing', false);
+    of_insert := regress_users_code.testimony();
     UPDATE regress_users_code.customers SET phone = phone || '1' WHERE id = 1;
-    of_update := replace(current_setting('witness.seen'), pinned, 'pinned');
-    PERFORM set_config('witness.seen', 'nothing', false);
+    of_update := regress_users_code.testimony();
     UPDATE regress_users_code.customers SET phone = '', whatsapp = '' WHERE id = 1;
-    of_removal := replace(current_setting('witness.seen'), pinned, 'pinned');
+    of_removal := regress_users_code.testimony();
     UPDATE regress_users_code.customers SET phone = '1', whatsapp = '1' WHERE id = 1;
     DELETE FROM regress_users_code.customers WHERE id = 2;
     SET LOCAL search_path = regress_users_code;

@@ -61,6 +61,8 @@ void serve(Attempt &attempt, const TriggerData &trigger, const Work &work, Chang
 		skip(work, rule.target.sqlstate, rule.target.problem);
 		return;
 	}
+	if (rule.target.untrusted != nullptr)
+		ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg_internal("%s", rule.target.untrusted));
 	if (rule.runs_users_code())
 		attempt.admit_users_code(binding.search_path);
 

@@ -46,30 +46,22 @@ const char *untrusted_condition(Relation table)
 	{
 		const Trigger &trigger = triggers->triggers[i];
 		if (trigger.tgenabled != TRIGGER_DISABLED && trigger.tgqual != nullptr &&
-			!is_computation(static_cast<Node *>(stringToNode(trigger.tgqual)), are_pinned(RelationGetDescr(table))))
+			!is_computation(static_cast<Node *>(stringToNode(trigger.tgqual)),
+							have_plain_types(RelationGetDescr(table))))
 			return trigger.tgname;
 	}
 	return nullptr;
 }
 
-/// Why a table, or a child of it, cannot be written with the owner's rights; null where it can.
-const char *problem_of_rights(Relation table, Oid owner)
+/// Whether a foreign key is derived from another one: for each partition of the table that one refers to.
+bool is_derived(Oid constraint)
 {
-	const char *name = RelationGetRelationName(table);
-
-	if (table->rd_rel->relowner != owner)
-		return psprintf("table \"%s\" does not belong to the owner of the customers", name);
-	if (const char *trigger = untrusted_condition(table))
-		return psprintf("the condition of trigger \"%s\" of table \"%s\" could run code with the rights of the "
-						"table's owner",
-						trigger, name);
-	return nullptr;
-}
-
-/// Whether two row types are those of the same table, or of a table and one of its partitions or inheritance children.
-bool are_related(Oid one, Oid other)
-{
-	return one == other || typeInheritsFrom(one, other) || typeInheritsFrom(other, one);
+	const HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	if (!HeapTupleIsValid(tuple))
+		return true;
+	const bool derived = OidIsValid(reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple))->conparentid);
+	ReleaseSysCache(tuple);
+	return derived;
 }
 
 /// Why a table has the contact data of others; null where it has not.
@@ -82,7 +74,8 @@ const char *problem_of_reference(Relation table, const Binding &binding)
 	{
 		const auto *key = lfirst_node(ForeignKeyCacheInfo, cell);
 		for (int i = 0; i < key->nkeys; i++)
-			if (key->conkey[i] == customer && !are_related(customers, get_rel_type_id(key->confrelid)))
+			if (key->conkey[i] == customer && key->confrelid != binding.table && !is_derived(key->conoid) &&
+				!typeInheritsFrom(customers, get_rel_type_id(key->confrelid)))
 				return psprintf("foreign key \"%s\" of table \"%s\" refers to table \"%s\"",
 								get_constraint_name(key->conoid), RelationGetRelationName(table),
 								get_rel_name(key->confrelid));
@@ -126,8 +119,14 @@ ContactTable contact_table(Binding &binding, const char *name, LOCKMODE lock,
 		foreach (cell, found.children)
 		{
 			const Relation member = relation_open(lfirst_oid(cell), NoLock);
-			if (found.problem == nullptr)
-				found.problem = problem_of_rights(member, binding.owner);
+			const char *trigger = untrusted_condition(member);
+			if (member->rd_rel->relowner != binding.owner)
+				found.problem = psprintf("table \"%s\" does not belong to the owner of the customers",
+										 RelationGetRelationName(member));
+			if (trigger != nullptr)
+				found.untrusted = psprintf("the condition of trigger \"%s\" of table \"%s\" could run code with the "
+										   "rights of the table's owner",
+										   trigger, RelationGetRelationName(member));
 			relation_close(member, NoLock);
 		}
 		found.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE;

@@ -8,14 +8,15 @@
 namespace contact_sync
 {
 
-/// A table beside the customers table: one of the same owner, for these customers, on which no condition of a trigger
-/// does more than compute.
+/// A table beside the customers table: one of the same owner, for these customers.
 struct ContactTable
 {
 	Oid oid;
-	const char *name;	  ///< qualified and quoted; null where there is no such table
-	const char *problem;  ///< why it cannot be used, as a clause; null where it can
-	int sqlstate;		  ///< of the problem
+	const char *name;	 ///< qualified and quoted; null where there is no such table
+	const char *problem; ///< why it cannot be used, as a clause; null where it can
+	int sqlstate;		 ///< of the problem
+	const char
+		*untrusted; ///< why it cannot be written with the owner's rights at present, as a message; null where it can
 	bool runs_users_code; ///< see users_code.hpp
 	bool has_rules;		  ///< the rewriter may make several statements of one
 	List *children;		  ///< OIDs of its partitions and inheritance children

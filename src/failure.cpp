@@ -68,6 +68,62 @@ Oid owner_of(Oid table)
 	return owner;
 }
 
+/// Records failures by the text of their customers' keys, with the rights of the owner of contact_sync.failures: one
+/// row for each customer, its last failure. Returns why it could not, or null.
+template <typename Customer, typename Failed>
+const Error *record_failures(const Work &work, int size, const Customer &customer, const Failed &failed)
+{
+	const Oid table = failures_table();
+	return attempt(
+		{owner_of(table), SECURITY_RESTRICTED_OPERATION},
+		[&work, table, size, &customer, &failed](Attempt &attempt)
+		{
+			attempt.admit_users_code("pg_catalog, pg_temp");
+			fix_output();
+			const char *sql =
+				"INSERT INTO contact_sync.failures AS f "
+				"(customers_table, customer, function, first_failed, last_failed, times, sqlstate, message) "
+				"SELECT DISTINCT ON (a.customer) $1, a.customer, $2, pg_catalog.now(), pg_catalog.now(), "
+				"pg_catalog.count(*) OVER (PARTITION BY a.customer), a.sqlstate, a.message "
+				"FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5)) "
+				"WITH ORDINALITY AS a (customer, sqlstate, message, place) ORDER BY a.customer, a.place DESC "
+				"ON CONFLICT (customers_table, customer, function) DO UPDATE SET "
+				"last_failed = excluded.last_failed, times = f.times OPERATOR(pg_catalog.+) excluded.times, "
+				"sqlstate = excluded.sqlstate, message = excluded.message";
+			const Oid types[] = {TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
+			const Datum values[] = {
+				CStringGetTextDatum(work.binding.customers),
+				CStringGetTextDatum(work.function),
+				text_array(size, customer),
+				text_array(size, [&failed](int i) { return unpack_sql_state(failed(i).sqlstate); }),
+				text_array(size, [&failed](int i) { return failed(i).message; }),
+			};
+			const ParamListInfo parameters = makeParamList(lengthof(types));
+			for (int i = 0; i < static_cast<int>(lengthof(types)); i++)
+				parameters->params[i] = {values[i], false, 0, types[i]};
+
+			fault("record");
+			execute_plan(*plan_statement(sql, types, lengthof(types), list_make1_oid(table)), parameters,
+						 None_Receiver);
+		});
+}
+
+void log_unrecorded(const Work &work, const char *customer, const Error &error, const Error &reason)
+{
+	ereport(LOG_SERVER_ONLY, errcode(error.sqlstate),
+			errmsg("contact_sync could not record a failure of %s() for customer %s of table \"%s\": %s", work.function,
+				   customer, work.binding.plain_name, reason.message),
+			errdetail_internal("%s", error.message));
+}
+
+/// Why a column cannot be read.
+const char *missing(const Column &column)
+{
+	return psprintf(column.generated ? "column \"%s\" is generated as it is read, so triggers do not see it"
+									 : "it has no column \"%s\"",
+					NameStr(column.name));
+}
+
 /// Whether it is said for the first time in this session. A message names its table: of a partition, the topmost
 /// parent.
 bool is_news(const char *message)
@@ -128,40 +184,6 @@ void Failures::forget()
 		MemoryContextReset(memory_);
 }
 
-/// One row for each customer, its last failure; sets `customers` to their keys as text as soon as these are known.
-void Failures::insert(Oid table, const char **customers) const
-{
-	fix_output();
-	const int size = list_length(added_);
-	const auto failure = [this](int i) { return static_cast<const Failure *>(list_nth(added_, i)); };
-	for (int i = 0; i < size; i++)
-		customers[i] = key_text(work_, failure(i)->key);
-
-	const char *sql = "INSERT INTO contact_sync.failures AS f "
-					  "(customers_table, customer, function, first_failed, last_failed, times, sqlstate, message) "
-					  "SELECT DISTINCT ON (a.customer) $1, a.customer, $2, pg_catalog.now(), pg_catalog.now(), "
-					  "pg_catalog.count(*) OVER (PARTITION BY a.customer), a.sqlstate, a.message "
-					  "FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5)) "
-					  "WITH ORDINALITY AS a (customer, sqlstate, message, place) ORDER BY a.customer, a.place DESC "
-					  "ON CONFLICT (customers_table, customer, function) DO UPDATE SET "
-					  "last_failed = excluded.last_failed, times = f.times OPERATOR(pg_catalog.+) excluded.times, "
-					  "sqlstate = excluded.sqlstate, message = excluded.message";
-	const Oid types[] = {TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
-	const Datum values[] = {
-		CStringGetTextDatum(work_.binding.customers),
-		CStringGetTextDatum(work_.function),
-		text_array(size, [customers](int i) { return customers[i]; }),
-		text_array(size, [&failure](int i) { return unpack_sql_state(failure(i)->error.sqlstate); }),
-		text_array(size, [&failure](int i) { return failure(i)->error.message; }),
-	};
-	const ParamListInfo parameters = makeParamList(lengthof(types));
-	for (int i = 0; i < static_cast<int>(lengthof(types)); i++)
-		parameters->params[i] = {values[i], false, 0, types[i]};
-
-	fault("record");
-	execute_plan(*plan_statement(sql, types, lengthof(types), list_make1_oid(table)), parameters, None_Receiver);
-}
-
 void Failures::tell(const Failure &failure, const char *customer, bool recorded) const
 {
 	say(
@@ -192,22 +214,17 @@ void Failures::record()
 	const int size = list_length(added_);
 	auto *customers = static_cast<const char **>(palloc(sizeof(const char *) * size));
 	std::fill_n(customers, size, "(unknown)");
-	const Oid table = failures_table();
-	const Error *unrecorded = attempt({owner_of(table), SECURITY_RESTRICTED_OPERATION},
-									  [this, table, customers](Attempt &attempt)
-									  {
-										  attempt.admit_users_code("pg_catalog, pg_temp");
-										  insert(table, customers);
-									  });
+	const auto failure_at = [this](int i) -> const Failure & { return *static_cast<Failure *>(list_nth(added_, i)); };
+	const Error *unrecorded = record_failures(
+		work_, size,
+		[this, customers, &failure_at](int i) { return customers[i] = key_text(work_, failure_at(i).key); },
+		[&failure_at](int i) -> const Error & { return failure_at(i).error; });
 
 	for (int i = 0; i < size; i++)
 	{
-		const auto &failure = *static_cast<const Failure *>(list_nth(added_, i));
+		const Failure &failure = failure_at(i);
 		if (unrecorded != nullptr)
-			ereport(LOG_SERVER_ONLY, errcode(failure.error.sqlstate),
-					errmsg("contact_sync could not record a failure of %s() for customer %s of table \"%s\": %s",
-						   work_.function, customers[i], work_.binding.plain_name, unrecorded->message),
-					errdetail_internal("%s", failure.error.message));
+			log_unrecorded(work_, customers[i], failure.error, *unrecorded);
 		if (*told_ < warnings_allowed)
 		{
 			(*told_)++;
@@ -245,24 +262,37 @@ void fail(const Work &work, const Failure &failure)
 	failures.record();
 }
 
-void warn_once(int sqlstate, const char *message, const char *hint)
+bool warn_once(int sqlstate, const char *message, const char *hint)
 {
 	if (!is_news(message))
-		return;
+		return false;
 	say(
 		[sqlstate, message, hint]
 		{
 			ereport(WARNING, errcode(sqlstate), errmsg_internal("%s", message),
 					errdetail("The row is saved. This is said once in a session."), errhint("%s", hint));
 		});
+	return true;
+}
+
+bool leave(const Work &work, int sqlstate, const char *problem)
+{
+	return warn_once(
+		sqlstate,
+		psprintf("%s() leaves work undone on table \"%s\": %s", work.function, work.binding.plain_name, problem),
+		psprintf("SELECT * FROM contact_sync.verify(%s) says what to mend.",
+				 quote_literal_cstr(work.binding.customers)));
 }
 
 void skip(const Work &work, int sqlstate, const char *problem)
 {
-	warn_once(sqlstate,
-			  psprintf("%s() leaves work undone on table \"%s\": %s", work.function, work.binding.plain_name, problem),
-			  psprintf("SELECT * FROM contact_sync.verify(%s) says what to mend.",
-					   quote_literal_cstr(work.binding.customers)));
+	if (!leave(work, sqlstate, problem))
+		return;
+	const Error error = {sqlstate, problem, nullptr, nullptr};
+	const Error *unrecorded = record_failures(
+		work, 1, [](int) { return ""; }, [&error](int) -> const Error & { return error; });
+	if (unrecorded != nullptr)
+		log_unrecorded(work, "", error, *unrecorded);
 }
 
 bool is_fit(const Work &work, const TriggerData &trigger, const Timing &timing)
@@ -270,7 +300,7 @@ bool is_fit(const Work &work, const TriggerData &trigger, const Timing &timing)
 	if (trigger.tg_relation->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
 	{
 		// Anybody can make such a table, and so would fill failures.
-		skip(work, ERRCODE_WRONG_OBJECT_TYPE, "it is a temporary table");
+		leave(work, ERRCODE_WRONG_OBJECT_TYPE, "it is a temporary table");
 		return false;
 	}
 	const char *problem = wrong_timing(trigger, timing);
@@ -285,12 +315,14 @@ bool is_fit(const Work &work, const TriggerData &trigger, const Timing &timing)
 
 bool has_key(const Work &work)
 {
-	if (!has_column(work, work.binding.id))
-		return false;
-	if (work.binding.key_equality != nullptr)
+	const Column &id = work.binding.id;
+	if (AttributeNumberIsValid(id.number) && work.binding.key_equality != nullptr)
 		return true;
-	skip(work, ERRCODE_UNDEFINED_FUNCTION,
-		 psprintf("the type of column \"%s\" has no default equality operator", NameStr(work.binding.id.name)));
+	if (AttributeNumberIsValid(id.number))
+		skip(work, ERRCODE_UNDEFINED_FUNCTION,
+			 psprintf("the type of column \"%s\" has no default equality operator", NameStr(id.name)));
+	else
+		skip(work, ERRCODE_UNDEFINED_COLUMN, missing(id));
 	return false;
 }
 
@@ -298,10 +330,7 @@ bool has_column(const Work &work, const Column &column)
 {
 	if (AttributeNumberIsValid(column.number))
 		return true;
-	skip(work, ERRCODE_UNDEFINED_COLUMN,
-		 psprintf(column.generated ? "column \"%s\" is generated as it is read, so triggers do not see it"
-								   : "it has no column \"%s\"",
-				  NameStr(column.name)));
+	leave(work, ERRCODE_UNDEFINED_COLUMN, missing(column));
 	return false;
 }
 

@@ -48,7 +48,6 @@ class Failures
 	void sum_up() const;
 
   private:
-	void insert(Oid table, const char **customers) const;
 	void tell(const Failure &failure, const char *customer, bool recorded) const;
 
 	const Work &work_;
@@ -79,12 +78,16 @@ template <typename Body> bool guarded(const Work &work, Field key, const Body &b
 	return false;
 }
 
-/// Tells that a part is left out because of how the tables or triggers are made: a WARNING once in a session and cause.
-/// `problem` says what is wrong, as a clause.
+/// Tells that a part is left out because of how the tables or triggers are made: a WARNING once in a session and cause,
+/// and a failure of the table as such. `problem` says what is wrong, as a clause.
 void skip(const Work &work, int sqlstate, const char *problem);
 
-/// The WARNING under skip(), for what is no customers table: said once in a session and message.
-void warn_once(int sqlstate, const char *message, const char *hint);
+/// The WARNING alone, for what is as it should be. Whether it was given.
+bool leave(const Work &work, int sqlstate, const char *problem);
+
+/// The WARNING under skip(), for what is no customers table: said once in a session and message. Whether it was said
+/// now.
+bool warn_once(int sqlstate, const char *message, const char *hint);
 
 /// Whether a trigger is made as `timing` asks, with no more arguments than there are; else that is skipped.
 bool is_fit(const Work &work, const TriggerData &trigger, const Timing &timing);
@@ -92,7 +95,7 @@ bool is_fit(const Work &work, const TriggerData &trigger, const Timing &timing);
 /// Whether the table has the key column, of a type that can be compared; else that is skipped.
 bool has_key(const Work &work);
 
-/// Whether the table has a column; else that is skipped.
+/// Whether the table has a number column; else it is left alone, as many a table has only one.
 bool has_column(const Work &work, const Column &column);
 
 /// Registers the callback that counts WARNINGs by transaction. To be called once, as the module is loaded.

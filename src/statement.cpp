@@ -71,16 +71,18 @@ bool check_relations(Node *node, void *relations)
 	if (entry->rtekind != RTE_RELATION)
 		return false;
 	const auto *allowed = static_cast<const List *>(relations);
-	bool is_allowed = list_member_oid(allowed, entry->relid);
+	if (allowed != NIL && !list_member_oid(allowed, entry->relid))
+		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("table \"%s\" is not the one that was checked", get_rel_name(entry->relid)));
 	if (allowed == NIL)
 	{
 		const Relation relation = relation_open(entry->relid, NoLock);
-		is_allowed = has_privs_of_role(relation->rd_rel->relowner, GetUserId());
+		if (!has_privs_of_role(relation->rd_rel->relowner, GetUserId()))
+			ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					errmsg("table \"%s\" belongs to a role without the rights of role \"%s\"",
+						   RelationGetRelationName(relation), GetUserNameFromId(GetUserId(), false)));
 		relation_close(relation, NoLock);
 	}
-	if (!is_allowed)
-		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				errmsg("table \"%s\" is not the one that was checked", get_rel_name(entry->relid)));
 	return false;
 }
 

@@ -15,10 +15,10 @@ struct Plan
 };
 
 /// Plans a statement whose parameters $1, $2, ... are of `types`, for any values or, where they are given, for these;
-/// locks the tables it names until the end of the
-/// transaction. It may name the tables in `relations`; where that is null, all whose owner has the rights of the
-/// current user. It lives in the current memory context, as long as `sql`. Raises 55000 for another table, 42601 for
-/// anything but a single SELECT, INSERT, UPDATE, DELETE or MERGE, and what parsing raises.
+/// locks the tables it names until the end of the transaction. It may name the tables in `relations`; where that is
+/// null, all whose owner has the rights of the current user. It lives in the current memory context, as long as `sql`.
+/// Raises 55000 or 42501 for another table, 42601 for anything but a single SELECT, INSERT, UPDATE, DELETE or MERGE, and
+/// what parsing raises.
 Plan *plan_statement(const char *sql, const Oid *types, int type_count, const List *relations,
 					 ParamListInfo values = nullptr);
 

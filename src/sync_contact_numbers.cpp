@@ -60,7 +60,7 @@ HeapTuple filled(const Work &work, Field key, Binding &binding, Relation table, 
 
 	if (filling.obstacle != nullptr)
 	{
-		skip(work, filling.sqlstate, filling.obstacle);
+		leave(work, filling.sqlstate, filling.obstacle);
 		return row;
 	}
 	if (filling.is_riskless() && is_plain(source, value))

@@ -115,7 +115,7 @@ bool is_more_than_computation(Node *node, void *of_whole_rows)
 		return true;
 	}
 
-	return (!IsA(node, CaseWhen) && !is_pinned(exprType(node))) ||
+	return (!IsA(node, CaseWhen) && !is_plain_type(exprType(node))) ||
 		   check_functions_in_node(node, does_more_than_compute, nullptr) ||
 		   walk_children(node, is_more_than_computation, of_whole_rows);
 }
@@ -128,17 +128,22 @@ void watch_trigger_functions()
 	previous_hook = std::exchange(fmgr_hook, hook);
 }
 
+bool is_plain_type(Oid type)
+{
+	return is_pinned(type) || get_typtype(type) == TYPTYPE_ENUM;
+}
+
+bool have_plain_types(TupleDesc columns)
+{
+	for (int i = 0; i < columns->natts; i++)
+		if (!TupleDescAttr(columns, i)->attisdropped && !is_plain_type(TupleDescAttr(columns, i)->atttypid))
+			return false;
+	return true;
+}
+
 bool is_computation(Node *expression, bool of_whole_rows)
 {
 	return !is_more_than_computation(expression, of_whole_rows ? expression : nullptr);
-}
-
-bool are_pinned(TupleDesc columns)
-{
-	for (int i = 0; i < columns->natts; i++)
-		if (!TupleDescAttr(columns, i)->attisdropped && !is_pinned(TupleDescAttr(columns, i)->atttypid))
-			return false;
-	return true;
 }
 
 } // namespace contact_sync

@@ -24,14 +24,17 @@ namespace contact_sync
 /// the function before, there is nothing between the check and the call.
 void watch_trigger_functions();
 
-/// Whether an expression only computes: by functions and operators that PostgreSQL pins, immutable and in C, of types
-/// that it pins, on plain columns. now() and gen_random_uuid(), which the contact tables' own defaults call, count as
+/// Whether values of a type are handled by PostgreSQL's own code alone: it pins the type, or it is an enum.
+bool is_plain_type(Oid type);
+
+/// Whether all columns are of such types.
+bool have_plain_types(TupleDesc columns);
+
+/// Whether an expression only computes: by functions and operators that PostgreSQL pins, immutable and in C, of plain
+/// types, on plain columns. now() and gen_random_uuid(), which the contact tables' own defaults call, count as
 /// that. Nothing that a user can make or change takes part, so it may be evaluated with any rights and at any place.
 /// `of_whole_rows`: it may also take the table's whole row, as a trigger's condition that compares OLD and NEW does. To
 /// be asked for where all columns are of such types alone.
 bool is_computation(Node *expression, bool of_whole_rows = false);
-
-/// Whether all columns are of types that PostgreSQL pins.
-bool are_pinned(TupleDesc columns);
 
 } // namespace contact_sync

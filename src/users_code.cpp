@@ -16,12 +16,6 @@ namespace contact_sync
 namespace
 {
 
-/// Whether a type is the server's own. What users make of one (a domain, a cast, operators) may be in any language.
-bool is_builtin(Oid type)
-{
-	return type < FirstUnpinnedObjectId;
-}
-
 /// Whether a function is in C and the extension's own, such as touch_updated_at().
 bool is_ours(Oid function, const Binding &binding)
 {
@@ -75,15 +69,14 @@ bool has_harmless_indexes(Relation table)
 bool runs_users_code(Relation table, const Binding &binding)
 {
 	for (const Column *column : {&binding.id, &binding.phone, &binding.whatsapp})
-		if (AttributeNumberIsValid(column->number) && !is_builtin(column->type))
+		if (AttributeNumberIsValid(column->number) && !is_plain_type(column->type))
 			return true;
 	if (table->rd_rel->relkind != RELKIND_RELATION || table->rd_rel->relhassubclass || table->rd_rules != nullptr)
 		return true;
 
 	const TupleDesc columns = RelationGetDescr(table);
-	for (int i = 0; i < columns->natts; i++)
-		if (!TupleDescAttr(columns, i)->attisdropped && !is_builtin(TupleDescAttr(columns, i)->atttypid))
-			return true;
+	if (!have_plain_types(columns))
+		return true;
 
 	const TriggerDesc *triggers = table->trigdesc;
 	for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++)
