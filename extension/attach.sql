@@ -94,7 +94,7 @@ BEGIN
         FOREACH step SLICE 1 IN ARRAY fixes LOOP
             CASE step[1]
                 WHEN 'misplaced_rows' THEN          -- fires triggers of the owner
-                    PERFORM FROM contact_sync_internal.write(step[3]) AS r(nothing text);
+                    PERFORM FROM contact_sync_internal.write(step[3]) AS r(moved bigint);
                 WHEN 'execute' THEN                 -- is not the owner's to grant
                     PERFORM contact_sync_internal.grant_execute(step[2]::regprocedure);
                 ELSE

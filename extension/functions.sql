@@ -56,7 +56,7 @@ COMMENT ON FUNCTION contact_sync_internal.caller() IS
 COMMENT ON FUNCTION contact_sync_internal.grant_execute(regprocedure) IS
     'lets the owner of customers put a trigger function on tables: a GRANT by the caller of attach';
 COMMENT ON FUNCTION contact_sync_internal.query(text, text[]) IS
-    'the rows of a statement that may name only tables whose owner has the rights of the current user';
+    'the rows of a statement, or how many it touched; it may name only tables whose owner has the current user''s rights';
 COMMENT ON FUNCTION contact_sync_internal.write(text, text[]) IS
     'query, with the search_path that triggers of contact tables expect';
 COMMENT ON FUNCTION contact_sync_internal.look_up(text, text[]) IS

@@ -13,8 +13,13 @@ CREATE TYPE contact_sync_internal.mending AS (
     find text,                      -- the statements, as SQL: $1 are ids, as text; of find, an id and how many
     lock text,
     lock_waiting text,
-    preferences text,
-    methods text,
+    room integer,                   -- characters in phone_number; null: any number
+    without_preferences text,
+    insert_preferences text,
+    compare text,                   -- what differs in methods, as json; the next three are about that: $1[1]
+    update text,
+    remove text,
+    insert text,
     resolved text
 );
 COMMENT ON TYPE contact_sync_internal.mending IS 'how the contact data of a customers table is mended: the statements for it';
@@ -37,7 +42,8 @@ DECLARE
     preferred text;         -- a customer's preferences
     lock_customers text;
     method_type text;
-    room integer;           -- characters in phone_number
+    listed text;            -- what compare found
+    row_meant text;         -- the row of it
     changes text;           -- what else becomes of a row that gets another number
     has_preferred boolean;
 BEGIN
@@ -64,7 +70,7 @@ BEGIN
     SELECT contact_sync_internal.type_name(a.atttypid, -1) INTO method_type
     FROM pg_attribute a
     WHERE a.attrelid = methods.relation AND a.attname = 'method_type';
-    SELECT base.width INTO room
+    SELECT base.width INTO m.room
     FROM pg_attribute a, contact_sync_internal.base_type(a.atttypid, a.atttypmod) AS base
     WHERE a.attrelid = methods.relation AND a.attname = 'phone_number';
     SELECT string_agg(', ' || change.assignment, '' ORDER BY change.position) INTO changes
@@ -140,71 +146,59 @@ BEGIN
     m.lock := format(lock_customers, s.name, s.id_column, s.id_equality, s.id_type, 'SKIP LOCKED');
     m.lock_waiting := format(lock_customers, s.name, s.id_column, s.id_equality, s.id_type, '');
 
-    -- These say how many rows were written, which customers were left out and why.
-    m.preferences := format(
+    -- What is missing or differs is found first and written then, each in a statement of its own, because rules can make
+    -- several of one.
+    m.without_preferences := format(
         $sql$
-        WITH inserted AS (
-            INSERT INTO %1$s AS p (customer_id)
-            SELECT k.id::%2$s
-            FROM pg_catalog.unnest($1) AS k(id)
-                 CROSS JOIN LATERAL (SELECT pg_catalog.count(*) FROM %1$s AS p
-                                     WHERE p.customer_id %3$s k.id::%2$s) AS p(present)
-            WHERE p.present OPERATOR(pg_catalog.=) 0
-            RETURNING 1
-        )
-        SELECT pg_catalog.count(*), NULL::pg_catalog.text[], NULL::pg_catalog.text[] FROM inserted
+        SELECT pg_catalog.array_agg(k.id)
+        FROM pg_catalog.unnest($1) AS k(id)
+             CROSS JOIN LATERAL (SELECT pg_catalog.count(*) FROM %1$s AS p
+                                 WHERE p.customer_id %3$s k.id::%2$s) AS p(present)
+        WHERE p.present OPERATOR(pg_catalog.=) 0
         $sql$,
         preferences.name, s.id_type, s.id_equality);
+    m.insert_preferences := format('INSERT INTO %s (customer_id) SELECT k.id::%s FROM pg_catalog.unnest($1) AS k(id)',
+                                   preferences.name, s.id_type);
 
     -- Of a method there is one row at most.
-    m.methods := format(
+    m.compare := format(
         $sql$
         WITH customer AS (
             SELECT c.*, COALESCE(p.preferred, 'whatsapp') AS preferred
             FROM pg_catalog.unnest($1) AS k(id)
                  CROSS JOIN LATERAL (SELECT %1$s FROM %2$s AS c WHERE c.%3$I %4$s k.id::%5$s OFFSET 0) AS c
                  LEFT JOIN LATERAL (%6$s) AS p ON true
-        ), drifted AS MATERIALIZED (
-            SELECT c.id, w.method, w.source, w.number, w.rows OPERATOR(pg_catalog.>) 0 AS present,
-                   w.method OPERATOR(pg_catalog.=) c.preferred AS preferred,
+        ), drifted AS (
+            SELECT pg_catalog.format('%%s', c.id) AS id, w.method, w.source, w.number,
+                   w.rows OPERATOR(pg_catalog.>) 0 AS present, w.method OPERATOR(pg_catalog.=) c.preferred AS preferred,
                    pg_catalog.length(w.number) OPERATOR(pg_catalog.>) %7$L::pg_catalog.int4 IS TRUE AS unfit
             FROM customer AS c
                  CROSS JOIN LATERAL (SELECT %8$s FROM %9$s AS m WHERE m.customer_id %4$s c.id) AS m
                  CROSS JOIN LATERAL (VALUES %10$s) AS w(method, source, number, rows, actual)
             WHERE CASE WHEN w.rows OPERATOR(pg_catalog.=) 0 THEN w.number IS NOT NULL
                        ELSE w.number IS NULL OR w.actual IS NULL OR w.actual OPERATOR(pg_catalog.<>) w.number END
-        ), updated AS (
-            UPDATE %9$s AS m SET phone_number = d.number%11$s
-            FROM drifted AS d
-            WHERE d.present AND d.number IS NOT NULL AND NOT d.unfit
-              AND m.customer_id %4$s d.id AND m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) d.method
-              AND (m.phone_number IS NULL
-                   OR m.phone_number::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.<>) d.number)
-            RETURNING 1
-        ), deleted AS (
-            DELETE FROM %9$s AS m USING drifted AS d
-            WHERE d.present AND d.number IS NULL
-              AND m.customer_id %4$s d.id AND m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) d.method
-            RETURNING 1
-        ), inserted AS (
-            INSERT INTO %9$s AS m (customer_id, method_type, phone_number%12$s)
-            SELECT d.id, d.method::%13$s, d.number%14$s
-            FROM drifted AS d
-            WHERE NOT d.present AND NOT d.unfit
-            RETURNING 1
         )
-        SELECT (SELECT pg_catalog.count(*) FROM updated) OPERATOR(pg_catalog.+)
-                   (SELECT pg_catalog.count(*) FROM deleted) OPERATOR(pg_catalog.+)
-                   (SELECT pg_catalog.count(*) FROM inserted),
-               pg_catalog.array_agg(pg_catalog.format('%%s', unfit.id)),
-               pg_catalog.array_agg(pg_catalog.format('%%s number is too long for column "phone_number" of table '
-                                                      '"contact_methods": it has room for %%s characters',
-                                                      unfit.source, %7$L))
-        FROM (SELECT DISTINCT d.id, d.source FROM drifted AS d WHERE d.unfit) AS unfit
+        SELECT pg_catalog.json_agg(d.*) FILTER (WHERE d.present AND d.number IS NOT NULL AND NOT d.unfit),
+               pg_catalog.json_agg(d.*) FILTER (WHERE d.present AND d.number IS NULL),
+               pg_catalog.json_agg(d.*) FILTER (WHERE NOT d.present AND NOT d.unfit),
+               pg_catalog.array_agg(DISTINCT ARRAY[d.id, d.source]) FILTER (WHERE d.unfit)
+        FROM drifted AS d
         $sql$,
-        customer, s.name, s.id_column, s.id_equality, s.id_type, preferred, room, found, methods.name, compared,
-        changes, CASE WHEN has_preferred THEN ', is_preferred' END, method_type,
-        CASE WHEN has_preferred THEN ', d.preferred' END);
+        customer, s.name, s.id_column, s.id_equality, s.id_type, preferred, m.room, found, methods.name, compared);
+    listed := format('pg_catalog.json_to_recordset($1[1]::pg_catalog.json) '
+                     'AS d(id %s, method pg_catalog.text, number pg_catalog.text, preferred boolean)', s.id_type);
+    row_meant := format('m.customer_id %s d.id AND m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) d.method',
+                        s.id_equality);
+    m.update := format(
+        $sql$
+        UPDATE %1$s AS m SET phone_number = d.number%2$s FROM %3$s
+        WHERE %4$s AND (m.phone_number IS NULL
+                        OR m.phone_number::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.<>) d.number)
+        $sql$, methods.name, changes, listed, row_meant);
+    m.remove := format('DELETE FROM %s AS m USING %s WHERE %s', methods.name, listed, row_meant);
+    m.insert := format('INSERT INTO %s (customer_id, method_type, phone_number%s) SELECT d.id, d.method::%s, d.number%s FROM %s',
+                       methods.name, CASE WHEN has_preferred THEN ', is_preferred' END, method_type,
+                       CASE WHEN has_preferred THEN ', d.preferred' END, listed);
 
     -- The failures that wait for nothing any more.
     m.resolved := format(
@@ -353,8 +347,19 @@ END
 $$;
 COMMENT ON FUNCTION contact_sync_internal.estimated_customers(regclass) IS 'how many customers there are, more or less';
 
+CREATE FUNCTION contact_sync_internal.write_listed(statement text, listed json) RETURNS bigint
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(sum(r.touched), 0)::bigint
+    FROM (VALUES (listed)) AS given(listed)
+         CROSS JOIN LATERAL contact_sync_internal.look_up(statement, ARRAY[given.listed::text]) AS r(touched bigint)
+    WHERE given.listed IS NOT NULL
+$$;
+COMMENT ON FUNCTION contact_sync_internal.write_listed(text, json) IS
+    'runs a statement over what compare has listed, if anything, and counts the rows that it touched';
+
 CREATE FUNCTION contact_sync_internal.mend_step(
-    m contact_sync_internal.mending, statement text, keys text[], waiting boolean,
+    m contact_sync_internal.mending, function text, keys text[], waiting boolean,
     OUT written bigint, OUT unfit text[], OUT reasons text[])
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
@@ -362,18 +367,38 @@ DECLARE
     deadlock_timeout integer := (SELECT setting FROM pg_settings WHERE name = 'deadlock_timeout');
     lock_timeout integer := (SELECT setting FROM pg_settings WHERE name = 'lock_timeout');
     own_timeout integer := (SELECT setting FROM pg_settings WHERE name = 'contact_sync.lock_timeout');
+    listed record;
 BEGIN
     -- Who holds a contact row may be about to change its customer, whom we hold. We give up before that session finds
     -- the deadlock and becomes its victim; and soonest where we hold many.
     own_timeout := least(own_timeout, greatest(deadlock_timeout - 1, 1), nullif(lock_timeout, 0),
                          CASE WHEN waiting THEN NULL ELSE 50 END);
     PERFORM set_config('lock_timeout', own_timeout::text, true);
-    SELECT r.written, r.unfit, r.reasons INTO written, unfit, reasons
-    FROM contact_sync_internal.look_up(statement, keys) AS r(written bigint, unfit text[], reasons text[]);
+
+    IF function = 'initialize_contact_preferences' THEN
+        keys := (SELECT r.ids FROM contact_sync_internal.look_up(m.without_preferences, keys) AS r(ids text[]));
+        written := 0;
+        IF keys IS NOT NULL THEN
+            written := (SELECT r.touched FROM contact_sync_internal.look_up(m.insert_preferences, keys)
+                                              AS r(touched bigint));
+        END IF;
+        RETURN;
+    END IF;
+
+    SELECT * INTO listed
+    FROM contact_sync_internal.look_up(m.compare, keys) AS r(stale json, unwanted json, missing json, unfit text[]);
+    written := contact_sync_internal.write_listed(m.update, listed.stale)
+               + contact_sync_internal.write_listed(m.remove, listed.unwanted)
+               + contact_sync_internal.write_listed(m.insert, listed.missing);
+    SELECT array_agg(listed.unfit[i][1]),
+           array_agg(format('%s number is too long for column "phone_number" of table "contact_methods": '
+                            'it has room for %s characters', listed.unfit[i][2], m.room))
+    INTO unfit, reasons
+    FROM generate_subscripts(listed.unfit, 1) AS i;
 END
 $$;
 COMMENT ON FUNCTION contact_sync_internal.mend_step(contact_sync_internal.mending, text, text[], boolean) IS
-    'runs a statement that writes contact data, with no long waits for locks';
+    'writes what one of the trigger functions would write, with no long waits for locks; says which customers were left out';
 
 CREATE FUNCTION contact_sync_internal.report_failures(
     m contact_sync_internal.mending, function text, state text, unfit text[], reasons text[], INOUT failed bigint)
@@ -400,7 +425,7 @@ COMMENT ON FUNCTION contact_sync_internal.report_failures(contact_sync_internal.
     'records failures and counts them; a WARNING for the first ten, and for any that cannot be recorded';
 
 CREATE FUNCTION contact_sync_internal.mend_guarded(
-    m contact_sync_internal.mending, function text, statement text, keys text[], waiting boolean,
+    m contact_sync_internal.mending, function text, keys text[], waiting boolean,
     INOUT failed bigint, OUT written bigint, OUT busy text[])
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
@@ -414,7 +439,7 @@ BEGIN
     FOR try IN 1..2 LOOP
         BEGIN
             SELECT step.written, step.unfit, step.reasons INTO written, unfit, reasons
-            FROM contact_sync_internal.mend_step(m, statement, keys, waiting) AS step;
+            FROM contact_sync_internal.mend_step(m, function, keys, waiting) AS step;
         EXCEPTION
             WHEN lock_not_available OR deadlock_detected THEN
                 busy := keys;
@@ -438,7 +463,7 @@ BEGIN
         busy := NULL;
         FOR i IN 0..1 LOOP
             SELECT * INTO part
-            FROM contact_sync_internal.mend_guarded(m, function, statement,
+            FROM contact_sync_internal.mend_guarded(m, function,
                                           CASE i WHEN 0 THEN keys[:half] ELSE keys[half + 1:] END, waiting, failed);
             written := written + part.written;
             failed := part.failed;
@@ -451,7 +476,7 @@ BEGIN
     failed := contact_sync_internal.report_failures(m, function, state, unfit, reasons, failed);
 END
 $$;
-COMMENT ON FUNCTION contact_sync_internal.mend_guarded(contact_sync_internal.mending, text, text, text[], boolean, bigint) IS
+COMMENT ON FUNCTION contact_sync_internal.mend_guarded(contact_sync_internal.mending, text, text[], boolean, bigint) IS
     'mends customers that are locked; one that cannot be mended is recorded, and the others are all the same';
 
 CREATE FUNCTION contact_sync_internal.mend(
@@ -460,7 +485,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 DECLARE
     locked text[];
-    part record;
+    part text;
     outcome record;
 BEGIN
     -- What would be checked at COMMIT is checked where an error is caught, and with the rights of the owner.
@@ -482,11 +507,8 @@ BEGIN
     END IF;
 
     -- Which method is preferred is in the preferences: they come first.
-    FOR part IN
-        VALUES ('initialize_contact_preferences', m.preferences), ('update_contact_methods', m.methods)
-    LOOP
-        SELECT * INTO outcome
-        FROM contact_sync_internal.mend_guarded(m, part.column1, part.column2, locked, waiting, failed);
+    FOREACH part IN ARRAY '{initialize_contact_preferences, update_contact_methods}'::text[] LOOP
+        SELECT * INTO outcome FROM contact_sync_internal.mend_guarded(m, part, locked, waiting, failed);
         failed := outcome.failed;
         written := written + outcome.written;
         skipped := skipped || outcome.busy;

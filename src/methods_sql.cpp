@@ -82,48 +82,78 @@ const char *delete_sql(const Binding &binding, const ContactTable &methods, bool
 					from_customers(binding, many, false), row_is_meant(binding), number_of_row(binding));
 }
 
+namespace
+{
+
+/// Where the rows come from that a batch of customers is to have: k.id, w.method, w.number, p.preferred.
+const char *from_wanted(const Binding &binding, const ContactTable &preferences, bool in_order, bool many)
+{
+	const char *preferred = preferences.is_usable()
+								? psprintf("LEFT JOIN LATERAL (SELECT p.preferred_method::pg_catalog.text FROM %s AS p "
+										   "WHERE p.customer_id %s k.id) AS p (preferred) ON true",
+										   preferences.name, binding.key_equality)
+								: "CROSS JOIN (SELECT NULL::pg_catalog.text) AS p (preferred)";
+	return psprintf("%1$s %2$s CROSS JOIN LATERAL (VALUES ('whatsapp', %3$s, k.whatsapp), ('sms', %4$s, k.phone), "
+					"('phone_call', %4$s, k.phone)) AS w (method, number, is_meant) "
+					"WHERE w.is_meant AND w.number IS NOT NULL",
+					from_customers(binding, many, in_order), preferred, number_in_sql(binding, binding.whatsapp),
+					number_in_sql(binding, binding.phone));
+}
+
+constexpr const char *is_preferred = "w.method OPERATOR(pg_catalog.=) COALESCE(p.preferred, 'whatsapp')";
+
+const char *and_missing(const Binding &binding, const ContactTable &methods)
+{
+	return psprintf("AND NOT EXISTS (SELECT FROM %s AS m WHERE m.customer_id %s k.id "
+					"AND m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) w.method)",
+					methods.name, binding.key_equality);
+}
+
+} // namespace
+
 const char *insert_sql(const Binding &binding, const ContactTable &methods, const ContactTable &preferences,
 					   Unique unique, bool are_new, bool many)
 {
 	const bool has_preferred = methods.has("is_preferred");
-	const char *preferred = "";
-	const char *join_preferences = "";
-	if (has_preferred && preferences.is_usable())
-	{
-		preferred = ", w.method OPERATOR(pg_catalog.=) COALESCE(p.preferred_method::pg_catalog.text, 'whatsapp')";
-		join_preferences =
-			psprintf("LEFT JOIN %s AS p ON p.customer_id %s k.id", preferences.name, binding.key_equality);
-	}
-	else if (has_preferred)
-		preferred = ", w.method OPERATOR(pg_catalog.=) 'whatsapp'";
-
 	StringInfoData sql;
 	initStringInfo(&sql);
 	appendStringInfo(&sql,
-					 "INSERT INTO %1$s AS m (customer_id, method_type, phone_number%2$s) "
-					 "SELECT %3$s k.id, w.method::%4$s, w.number%5$s FROM %6$s %7$s "
-					 "CROSS JOIN LATERAL (VALUES ('whatsapp', %8$s, k.whatsapp), ('sms', %9$s, k.phone), "
-					 "('phone_call', %9$s, k.phone)) AS w (method, number, is_meant) "
-					 "WHERE w.is_meant AND w.number IS NOT NULL",
+					 "INSERT INTO %s AS m (customer_id, method_type, phone_number%s) "
+					 "SELECT %s k.id, w.method::%s, w.number%s FROM %s",
 					 methods.name, has_preferred ? ", is_preferred" : "", are_new ? "" : "DISTINCT",
-					 type_of(methods, "method_type"), preferred, from_customers(binding, many, are_new),
-					 join_preferences, number_in_sql(binding, binding.whatsapp), number_in_sql(binding, binding.phone));
+					 type_of(methods, "method_type"), has_preferred ? psprintf(", %s", is_preferred) : "",
+					 from_wanted(binding, preferences, are_new, many));
 	if (are_new)
 		return sql.data;
 
-	appendStringInfo(&sql,
-					 " AND NOT EXISTS (SELECT FROM %s AS m WHERE m.customer_id %s k.id "
-					 "AND m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) w.method)",
-					 methods.name, binding.key_equality);
-	// With a deferrable index there is no arbiter, and with rules ON CONFLICT is refused: such a row is an error, for
-	// the guard.
-	if (unique == Unique::immediate && !methods.has_rules)
+	appendStringInfo(&sql, " %s", and_missing(binding, methods));
+	// With a deferrable index there is no arbiter: such a row is an error, for the guard.
+	if (unique == Unique::immediate)
 		appendStringInfo(&sql,
 						 " ON CONFLICT (customer_id, method_type) DO UPDATE SET %s "
 						 "WHERE COALESCE(m.phone_number::pg_catalog.text, '') "
 						 "OPERATOR(pg_catalog.<>) excluded.phone_number::pg_catalog.text",
 						 other_number(methods, "excluded.phone_number"));
 	return sql.data;
+}
+
+const char *missing_sql(const Binding &binding, const ContactTable &methods, const ContactTable &preferences, bool many)
+{
+	return psprintf(
+		"SELECT pg_catalog.array_agg(l.id), pg_catalog.array_agg(l.method), pg_catalog.array_agg(l.number), "
+		"pg_catalog.array_agg(l.is_preferred) "
+		"FROM (SELECT DISTINCT k.id, w.method, w.number, %s FROM %s %s) AS l (id, method, number, is_preferred)",
+		is_preferred, from_wanted(binding, preferences, false, many), and_missing(binding, methods));
+}
+
+const char *insert_listed_sql(const ContactTable &methods)
+{
+	const bool has_preferred = methods.has("is_preferred");
+	return psprintf("INSERT INTO %s (customer_id, method_type, phone_number%s) SELECT l.id, l.method::%s, l.number%s "
+					"FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), "
+					"pg_catalog.unnest($4)) AS l (id, method, number, is_preferred)",
+					methods.name, has_preferred ? ", is_preferred" : "", type_of(methods, "method_type"),
+					has_preferred ? ", l.is_preferred" : "");
 }
 
 } // namespace contact_sync

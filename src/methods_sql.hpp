@@ -15,6 +15,13 @@ const char *update_sql(const Binding &binding, const ContactTable &methods, bool
 const char *insert_sql(const Binding &binding, const ContactTable &methods, const ContactTable &preferences,
 					   Unique unique, bool are_new, bool many);
 
+/// Insertion in two steps, where rules rewrite an INSERT: PostgreSQL evaluates its source once more for each action of
+/// a rule, and then the rows are there. The first one returns what is not there, as arrays: customers, methods,
+/// numbers, which are preferred; the second inserts it.
+const char *missing_sql(const Binding &binding, const ContactTable &methods, const ContactTable &preferences,
+						bool many);
+const char *insert_listed_sql(const ContactTable &methods);
+
 /// Deletes rows whose number is empty now.
 const char *delete_sql(const Binding &binding, const ContactTable &methods, bool many);
 

@@ -128,6 +128,18 @@ Datum run_as(FunctionCallInfo fcinfo, Oid role, const char *suffix, const char *
 	return Datum(0);
 }
 
+bool returns_rows(const Plan &plan)
+{
+	ListCell *cell;
+	foreach (cell, plan.statements)
+	{
+		const auto *statement = lfirst_node(PlannedStmt, cell);
+		if (statement->canSetTag && (statement->commandType == CMD_SELECT || statement->hasReturning))
+			return true;
+	}
+	return false;
+}
+
 Datum run_checked(FunctionCallInfo fcinfo)
 {
 	if (PG_ARGISNULL(0))
@@ -137,7 +149,20 @@ Datum run_checked(FunctionCallInfo fcinfo)
 	DestReceiver *receiver = receiver_of_result(fcinfo);
 	const ParamListInfo parameters = makeParamList(1);
 	parameters->params[0] = {PG_ARGISNULL(1) ? Datum(0) : PG_GETARG_DATUM(1), PG_ARGISNULL(1), PARAM_FLAG_CONST, type};
-	execute_plan(*plan_statement(sql, &type, 1, NIL, parameters), parameters, receiver);
+	const Plan &plan = *plan_statement(sql, &type, 1, NIL, parameters);
+	const Datum touched = Int64GetDatum(static_cast<int64>(execute_plan(plan, parameters, receiver)));
+
+	// Of a statement that returns no rows, how many it touched.
+	const auto &result = *reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+	if (!returns_rows(plan))
+	{
+		if (result.setDesc->natts != 1 || TupleDescAttr(result.setDesc, 0)->atttypid != INT8OID)
+			ereport(ERROR, errcode(ERRCODE_DATATYPE_MISMATCH),
+					errmsg("result of the statement is a count of type bigint"));
+		const bool is_null = false;
+		tuplestore_putvalues(result.setResult, result.setDesc, const_cast<Datum *>(&touched),
+							 const_cast<bool *>(&is_null));
+	}
 	return Datum(0);
 }
 

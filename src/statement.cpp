@@ -8,6 +8,7 @@
 extern "C"
 {
 #include "catalog/pg_type.h"
+#include "executor/tstoreReceiver.h"
 #include "optimizer/optimizer.h"
 #include "parser/analyze.h"
 #include "storage/lmgr.h"
@@ -121,6 +122,7 @@ CompiledChecks *compile_checks(Relation table)
 /// is a third of what a single row costs.
 void lend_checks(const QueryDesc &query, void *argument)
 {
+	fault("execute");
 	auto &binding = *static_cast<Binding *>(argument);
 	const auto compiled = [&binding](Relation table)
 	{
@@ -156,8 +158,9 @@ Oid flag_type(bool many)
 	return many ? BOOLARRAYOID : BOOLOID;
 }
 
-ParamListInfo parameters_of(const Binding &binding, const Batch &batch, bool many)
+ParamListInfo parameters_of(const Binding &binding, const Batch &batch)
 {
+	const bool many = batch.size() > 1;
 	const Batch::Parameters values = many ? batch.as_arrays() : batch.as_scalars();
 	const Oid flag = flag_type(many);
 	ParamListInfo parameters = makeParamList(3);
@@ -171,8 +174,6 @@ ParamListInfo parameters_of(const Binding &binding, const Batch &batch, bool man
 
 Plan *plan_statement(const char *sql, const Oid *types, int type_count, const List *relations, ParamListInfo values)
 {
-	fault("plan");
-
 	auto *plan = static_cast<Plan *>(palloc(sizeof(Plan)));
 	plan->sql = sql;
 	plan->statements =
@@ -259,6 +260,7 @@ Plan *plan_for_batch(const Binding &binding, const char *sql, bool many, const L
 	set_option("search_path", binding.search_path);
 	for (const auto &setting : planner_settings)
 		set_option(setting.name, setting.value);
+	fault("plan");
 	Plan *plan = plan_statement(sql, types, lengthof(types), relations);
 	AtEOXact_GUC(false, settings);
 	return plan;
@@ -292,9 +294,28 @@ void lock_relations(const Plan &plan)
 	}
 }
 
-uint64 execute(Binding &binding, const Plan &plan, const Batch &batch, bool many)
+uint64 execute(Binding &binding, const Plan &plan, const Batch &batch)
 {
-	return execute_plan(plan, parameters_of(binding, batch, many), None_Receiver, lend_checks, &binding);
+	const uint64 touched = execute_plan(plan, parameters_of(binding, batch), None_Receiver, lend_checks, &binding);
+	fault("executed");
+	return touched;
+}
+
+ParamListInfo row_of(const Binding &binding, const Plan &plan, const Batch &batch)
+{
+	const TupleDesc columns = ExecCleanTypeFromTL(linitial_node(PlannedStmt, plan.statements)->planTree->targetlist);
+	Tuplestorestate *rows = tuplestore_begin_heap(false, false, work_mem);
+	DestReceiver *receiver = CreateTuplestoreDestReceiver();
+	SetTuplestoreDestReceiverParams(receiver, rows, CurrentMemoryContext, true, nullptr, nullptr);
+	execute_plan(plan, parameters_of(binding, batch), receiver);
+
+	TupleTableSlot *row = MakeSingleTupleTableSlot(columns, &TTSOpsMinimalTuple);
+	(void)tuplestore_gettupleslot(rows, true, true, row);
+	slot_getallattrs(row);
+	const ParamListInfo parameters = makeParamList(columns->natts);
+	for (int i = 0; i < columns->natts; i++)
+		parameters->params[i] = {row->tts_values[i], row->tts_isnull[i], 0, TupleDescAttr(columns, i)->atttypid};
+	return parameters;
 }
 
 } // namespace contact_sync

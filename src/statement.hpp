@@ -17,8 +17,8 @@ struct Plan
 /// Plans a statement whose parameters $1, $2, ... are of `types`, for any values or, where they are given, for these;
 /// locks the tables it names until the end of the transaction. It may name the tables in `relations`; where that is
 /// null, all whose owner has the rights of the current user. It lives in the current memory context, as long as `sql`.
-/// Raises 55000 or 42501 for another table, 42601 for anything but a single SELECT, INSERT, UPDATE, DELETE or MERGE, and
-/// what parsing raises.
+/// Raises 55000 or 42501 for another table, 42601 for anything but a single SELECT, INSERT, UPDATE, DELETE or MERGE,
+/// and what parsing raises.
 Plan *plan_statement(const char *sql, const Oid *types, int type_count, const List *relations,
 					 ParamListInfo values = nullptr);
 
@@ -55,30 +55,36 @@ Plan *keep(Binding &binding, const Plan &plan);
 /// Locks what a plan reads and writes, as it was when it was made (plancache.c, AcquireExecutorLocks).
 void lock_relations(const Plan &plan);
 
-/// Executes a plan over a batch, with CHECK constraints that are compiled only once.
-uint64 execute(Binding &binding, const Plan &plan, const Batch &batch, bool many);
+/// The plan of a statement for a batch of that size, with its tables locked. `sql(many)` is its text, and `relations`
+/// are the tables that it names. To be called under the guard, with the owner's rights. Raises what parsing raises.
+template <typename Sql>
+const Plan &plan_of(Binding &binding, Statement &statement, int size, const List *relations, const Sql &sql)
+{
+	const bool many = size > 1;
+	Plan *&kept = many ? statement.for_many : statement.for_one;
+	if (kept != nullptr)
+		lock_relations(*kept);
+	if (kept != nullptr && !binding.stale)
+		return *kept;
+	// What changed meanwhile, by a trigger that this body fired perhaps, asks for a plan of its own.
+	Plan *plan = plan_for_batch(binding, sql(many), many, relations);
+	return binding.stale ? *plan : *(kept = keep(binding, *plan));
+}
 
-/// Executes a statement over a batch and returns how many rows it touched. `sql(many)` is its text, and `relations`
-/// are the tables that it names. To be called under the guard, with the owner's rights. Raises what the statement
+/// Executes a plan over a batch, with CHECK constraints that are compiled only once.
+uint64 execute(Binding &binding, const Plan &plan, const Batch &batch);
+
+/// Executes a statement over a batch and returns how many rows it touched; see plan_of(). Raises what the statement
 /// raises.
 template <typename Sql>
 uint64 execute(Binding &binding, Statement &statement, const Batch &batch, const List *relations, const Sql &sql)
 {
 	if (batch.size() == 0)
 		return 0;
-	const bool many = batch.size() > 1;
-	Plan *&kept = many ? statement.for_many : statement.for_one;
-	const Plan *plan = kept;
-	if (plan != nullptr)
-		lock_relations(*plan);
-	// What changed meanwhile, by a trigger that this body fired perhaps, asks for a plan of its own.
-	if (plan == nullptr || binding.stale)
-	{
-		plan = plan_for_batch(binding, sql(many), many, relations);
-		if (!binding.stale)
-			plan = kept = keep(binding, *plan);
-	}
-	return execute(binding, *plan, batch, many);
+	return execute(binding, plan_of(binding, statement, batch.size(), relations, sql), batch);
 }
+
+/// The one row that a plan returns for a batch, as parameters for another statement.
+ParamListInfo row_of(const Binding &binding, const Plan &plan, const Batch &batch);
 
 } // namespace contact_sync

@@ -148,6 +148,22 @@ struct UpdateContactMethods
 			(whatsapp == Task::write ? methods_of_whatsapp : 0) + (phone == Task::write ? methods_of_phone : 0);
 	}
 
+	/// Inserts what is not there, where rules may rewrite that.
+	void insert_by_rules(Binding &binding, const Batch &batch, const List *relations)
+	{
+		if (batch.size() == 0)
+			return;
+		const auto missing_with = [this, &binding](bool many)
+		{ return missing_sql(binding, target, preferences, many); };
+		const Plan &missing = plan_of(binding, insert_missing, batch.size(), relations, missing_with);
+		const ParamListInfo rows = row_of(binding, missing, batch);
+		if (rows->params[0].isnull)
+			return;
+		Oid types[] = {rows->params[0].ptype, rows->params[1].ptype, rows->params[2].ptype, rows->params[3].ptype};
+		execute_plan(*plan_statement(insert_listed_sql(target), types, lengthof(types), relations), rows,
+					 None_Receiver);
+	}
+
 	void carry_out(Binding &binding, const Tasks &tasks, bool are_new)
 	{
 		if (unique == Unique::none)
@@ -167,6 +183,11 @@ struct UpdateContactMethods
 			relations = lappend_oid(relations, preferences.oid);
 		if (are_new && unique == Unique::immediate)
 			execute(binding, insert_new, tasks.to_write, relations, insert_with(true));
+		else if (target.has_rules)
+		{
+			execute(binding, update, tasks.to_write, relations, update_with);
+			insert_by_rules(binding, tasks.to_write, relations);
+		}
 		else if (execute(binding, update, tasks.to_write, relations, update_with) < tasks.rows_to_write)
 			execute(binding, insert_missing, tasks.to_write, relations, insert_with(false));
 		execute(binding, remove, tasks.to_remove, relations, remove_with);

@@ -48,10 +48,10 @@ for my $version (@published, $newest)
 
 # No difference goes unseen.
 my %differences = (
-	body => q{CREATE OR REPLACE FUNCTION contact_sync.is_ours(function oid) RETURNS boolean
+	body => q{CREATE OR REPLACE FUNCTION contact_sync_internal.is_ours(function oid) RETURNS boolean
 		LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS 'SELECT false'},
-	setting => q{ALTER FUNCTION contact_sync.is_ours(oid) RESET ALL},
-	comment => q{COMMENT ON FUNCTION contact_sync.is_ours(oid) IS 'another'},
+	setting => q{ALTER FUNCTION contact_sync_internal.is_ours(oid) RESET ALL},
+	comment => q{COMMENT ON FUNCTION contact_sync_internal.is_ours(oid) IS 'another'},
 	missing => q{ALTER EXTENSION contact_sync DROP PROCEDURE contact_sync.reconcile(regclass, integer, name, name, name);
 		DROP PROCEDURE contact_sync.reconcile(regclass, integer, name, name, name)},
 	no_member => q{ALTER EXTENSION contact_sync DROP PROCEDURE contact_sync.reconcile(regclass, integer, name, name, name)},
@@ -61,7 +61,7 @@ my %differences = (
 	rights => q{GRANT EXECUTE ON FUNCTION contact_sync.update_contact_methods() TO PUBLIC},
 	nothing_dumped => q{UPDATE pg_extension SET (extconfig, extcondition) = (NULL, NULL) WHERE extname = 'contact_sync'},
 	column => q{ALTER TABLE contact_sync.failures ALTER message DROP NOT NULL},
-	attribute => q{ALTER TYPE contact_sync.shape ADD ATTRIBUTE more text},
+	attribute => q{ALTER TYPE contact_sync_internal.shape ADD ATTRIBUTE more text},
 );
 for my $difference (sort keys %differences)
 {
