@@ -21,12 +21,12 @@ BEGIN
     -- waited for customers, it could become the deadlock's victim; and it waits for us either way. Our own triggers give
     -- way: without legacy ones, or with these disabled, customers is locked last and shortly.
     IF EXISTS (SELECT FROM contact_sync_internal.sync_triggers(s.customers) t WHERE NOT t.ours AND t.state <> 'D') THEN
-        EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', s.name);
+        PERFORM contact_sync_internal.execute(format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', s.name));
     END IF;
     FOR contact_table IN
         SELECT t.name FROM contact_sync_internal.contact_tables(s) t WHERE t.usable ORDER BY t.position
     LOOP
-        EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', contact_table);
+        PERFORM contact_sync_internal.execute(format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', contact_table));
     END LOOP;
 
     -- Where rows are moved nothing may be left to be checked at COMMIT, when the owner's rights are not in force.
@@ -36,7 +36,7 @@ BEGIN
          JOIN pg_namespace n ON n.oid = k.connamespace
     WHERE t.usable;
     IF constraints IS NOT NULL THEN
-        EXECUTE format('SET CONSTRAINTS %s IMMEDIATE', constraints);
+        PERFORM contact_sync_internal.execute(format('SET CONSTRAINTS %s IMMEDIATE', constraints));
     END IF;
 END
 $$;
@@ -85,7 +85,7 @@ BEGIN
         -- finds what the first has done.
         IF NOT locked THEN
             locked := true;
-            EXECUTE format('LOCK TABLE ONLY %s IN SHARE UPDATE EXCLUSIVE MODE', customers);
+            PERFORM contact_sync_internal.execute(format('LOCK TABLE ONLY %s IN SHARE UPDATE EXCLUSIVE MODE', customers));
             PERFORM contact_sync_internal.lock_tables(
                 contact_sync_internal.describe(customers, id_column, phone_column, whatsapp_column));
             CONTINUE;
@@ -98,7 +98,7 @@ BEGIN
                 WHEN 'execute' THEN                 -- is not the owner's to grant
                     PERFORM contact_sync_internal.grant_execute(step[2]::regprocedure);
                 ELSE
-                    EXECUTE step[3];
+                    PERFORM contact_sync_internal.execute(step[3]);
             END CASE;
             check_name := step[1];
             object := step[2];

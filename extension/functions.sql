@@ -25,7 +25,8 @@ CREATE FUNCTION contact_sync_internal.caller() RETURNS oid
 CREATE FUNCTION contact_sync_internal.grant_execute(function regprocedure) RETURNS void
     AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
 
--- All statements on user tables go through these, so that they reach no table but those of the owner they run as.
+-- All statements on user tables go through these, so that they reach no table but those of the owner they run as, and
+-- settings that they make are undone; DDL goes through execute.
 -- query keeps search_path; write has that of the owner's triggers, so its statement qualifies every name, operators too;
 -- look_up is write for a statement that looks up a few rows of large tables, whatever their statistics say.
 CREATE FUNCTION contact_sync_internal.query(statement text, arguments text[] DEFAULT NULL) RETURNS SETOF record
@@ -36,6 +37,8 @@ CREATE FUNCTION contact_sync_internal.look_up(statement text, arguments text[]) 
     AS 'MODULE_PATHNAME', 'run_write' LANGUAGE C
     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
     SET enable_memoize = off SET jit = off;
+CREATE FUNCTION contact_sync_internal.execute(statement text) RETURNS void
+    AS 'MODULE_PATHNAME', 'run_utility' LANGUAGE C STRICT;
 
 COMMENT ON FUNCTION contact_sync.sync_contact_numbers() IS
     'BEFORE INSERT OR UPDATE on customers: an empty phone or whatsapp takes the other''s value';
@@ -61,3 +64,5 @@ COMMENT ON FUNCTION contact_sync_internal.write(text, text[]) IS
     'query, with the search_path that triggers of contact tables expect';
 COMMENT ON FUNCTION contact_sync_internal.look_up(text, text[]) IS
     'write, for a statement that looks up a few rows of large tables';
+COMMENT ON FUNCTION contact_sync_internal.execute(text) IS
+    'EXECUTE, after which settings are what they were';

@@ -658,7 +658,7 @@ BEGIN
     validated := true;
     IF relation IS NOT NULL THEN
         BEGIN
-            EXECUTE pg_catalog.format('ALTER TABLE %s VALIDATE CONSTRAINT %I', relation, constraint_name);
+            PERFORM contact_sync_internal.execute(pg_catalog.format('ALTER TABLE %s VALIDATE CONSTRAINT %I', relation, constraint_name));
         EXCEPTION WHEN integrity_constraint_violation OR lock_not_available THEN
             RAISE WARNING 'constraint "%" of table "%" is not validated: %',
                           constraint_name, contact_sync_internal.plain_name(relation), SQLERRM

@@ -48,7 +48,7 @@ BEGIN
         IF EXISTS (SELECT FROM pg_trigger t
                    WHERE t.tgrelid = target.table_name::oid AND t.tgname = target.trigger_name
                      AND (t.tgenabled = 'D') = (action = 'ENABLE')) THEN
-            EXECUTE format('ALTER TABLE %s %s TRIGGER %I', target.table_name, action, target.trigger_name);
+            PERFORM contact_sync_internal.execute(format('ALTER TABLE %s %s TRIGGER %I', target.table_name, action, target.trigger_name));
             table_name := target.table_name;
             trigger_name := target.trigger_name;
             RETURN NEXT;
@@ -144,7 +144,7 @@ BEGIN
                             AND other.oid NOT IN (SELECT s.table_name::oid FROM contact_sync_internal.switchable(customers) s)
                             AND EXISTS (SELECT FROM contact_sync_internal.sync_triggers(other.oid) o WHERE o.ours))
     LOOP
-        EXECUTE format('DROP TRIGGER %I ON %s', target.trigger_name, target.table_name);
+        PERFORM contact_sync_internal.execute(format('DROP TRIGGER %I ON %s', target.trigger_name, target.table_name));
         table_name := target.table_name;
         trigger_name := target.trigger_name;
         RETURN NEXT;

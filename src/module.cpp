@@ -49,6 +49,7 @@ extern "C"
 	PG_FUNCTION_INFO_V1(run_as_keeper);
 	PG_FUNCTION_INFO_V1(run_query);
 	PG_FUNCTION_INFO_V1(run_write);
+	PG_FUNCTION_INFO_V1(run_utility);
 	PG_FUNCTION_INFO_V1(caller);
 	PG_FUNCTION_INFO_V1(grant_execute);
 	PG_FUNCTION_INFO_V1(is_computation);
@@ -113,6 +114,12 @@ Datum run_query(PG_FUNCTION_ARGS)
 Datum run_write(PG_FUNCTION_ARGS)
 {
 	return contact_sync::run_write(fcinfo);
+}
+
+Datum run_utility(PG_FUNCTION_ARGS)
+{
+	contact_sync::run_utility(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	PG_RETURN_VOID();
 }
 
 Datum caller(PG_FUNCTION_ARGS)

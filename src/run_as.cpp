@@ -95,8 +95,9 @@ void call(FunctionCallInfo fcinfo, const char *name, DestReceiver *receiver)
 	execute_plan(*plan_statement(sql.data, types, count, NIL), parameters, receiver);
 }
 
-/// Calls the function of that suffix as `role`, or as the current user where that is InvalidOid.
-Datum run_as(FunctionCallInfo fcinfo, Oid role, const char *suffix, const char *search_path)
+/// Calls the function of that suffix as the role that `role(search_path)` returns, or as the current user where that is
+/// InvalidOid. It may set the search_path of the owner's triggers.
+template <typename Role> Datum run_as(FunctionCallInfo fcinfo, const char *suffix, const Role &role)
 {
 	DestReceiver *receiver = receiver_of_result(fcinfo);
 	const char *name = psprintf("%s%s", get_func_name(fcinfo->flinfo->fn_oid), suffix);
@@ -106,16 +107,16 @@ Datum run_as(FunctionCallInfo fcinfo, Oid role, const char *suffix, const char *
 	PG_TRY();
 	{
 		const int settings = NewGUCNestLevel();
-		set_option("search_path", search_path);
-		under_way = {fcinfo->flinfo->fn_oid, caller(), search_path};
-		fix_output();
 		if (LockTimeout == 0 && func_volatile(fcinfo->flinfo->fn_oid) == PROVOLATILE_VOLATILE)
 			set_option("lock_timeout", settings::lock_timeout);
-		const Identity before = assume(OidIsValid(role) ? role : GetUserId(), SECURITY_RESTRICTED_OPERATION);
+		under_way = {fcinfo->flinfo->fn_oid, caller(), plain_search_path};
+		const Oid identity = role(under_way.search_path);
+		set_option("search_path", under_way.search_path);
+		fix_output();
+		const Identity before = assume(OidIsValid(identity) ? identity : GetUserId(), SECURITY_RESTRICTED_OPERATION);
 		as_error([fcinfo, name, receiver] { call(fcinfo, name, receiver); });
 		resume(before);
 		under_way = outer;
-		// Whatever was set is undone, by users' code with SET as well.
 		AtEOXact_GUC(false, settings);
 	}
 	PG_CATCH();
@@ -170,17 +171,20 @@ Datum run_checked(FunctionCallInfo fcinfo)
 
 Datum run_as_owner(FunctionCallInfo fcinfo)
 {
-	const char *search_path = plain_search_path;
-	const Oid owner = owner_to_act_as(fcinfo, search_path);
-	return run_as(fcinfo, owner, "_as_owner", search_path);
+	return run_as(fcinfo, "_as_owner",
+				  [fcinfo](const char *&search_path) { return owner_to_act_as(fcinfo, search_path); });
 }
 
 Datum run_as_keeper(FunctionCallInfo fcinfo)
 {
-	const char *search_path = nullptr;
-	if (!OidIsValid(owner_to_act_as(fcinfo, search_path)))
-		ereport(ERROR, errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table does not exist"));
-	return run_as(fcinfo, owner_of_failures(), "_as_keeper", plain_search_path);
+	const auto keeper = [fcinfo](const char *& /*search_path*/)
+	{
+		const char *owners;
+		if (!OidIsValid(owner_to_act_as(fcinfo, owners)))
+			ereport(ERROR, errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table does not exist"));
+		return owner_of_failures();
+	};
+	return run_as(fcinfo, "_as_keeper", keeper);
 }
 
 Datum run_query(FunctionCallInfo fcinfo)
@@ -195,6 +199,18 @@ Datum run_write(FunctionCallInfo fcinfo)
 	const Datum result = run_checked(fcinfo);
 	AtEOXact_GUC(false, settings);
 	return result;
+}
+
+void run_utility(const char *sql)
+{
+	const int settings = NewGUCNestLevel();
+	SPI_connect();
+	const int outcome = SPI_execute(sql, false, 0);
+	if (outcome < 0)
+		ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("contact_sync: SPI_execute returned %s", SPI_result_code_string(outcome)));
+	SPI_finish();
+	AtEOXact_GUC(false, settings);
 }
 
 Oid caller()
@@ -213,9 +229,7 @@ void grant_execute(Oid function)
 	const char *sql = psprintf("GRANT EXECUTE ON FUNCTION %s TO %s", format_procedure_qualified(function),
 							   quote_identifier(GetUserNameFromId(acting_role(), false)));
 	const Identity before = assume(under_way.caller, SECURITY_RESTRICTED_OPERATION);
-	SPI_connect();
-	(void)SPI_execute(sql, false, 0);
-	SPI_finish();
+	run_utility(sql);
 	resume(before);
 }
 

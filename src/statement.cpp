@@ -58,6 +58,19 @@ constexpr struct
 	{"transform_null_equals", "off"},
 };
 
+Query *analyze(const char *sql, const Oid *types, int type_count)
+{
+	const List *parsed = pg_parse_query(sql);
+	if (list_length(parsed) == 1)
+	{
+		Query *query = parse_analyze_fixedparams(linitial_node(RawStmt, parsed), sql, types, type_count, nullptr);
+		if (query->commandType != CMD_UTILITY)
+			return query;
+	}
+	ereport(ERROR, errcode(ERRCODE_SYNTAX_ERROR), errmsg("expected a single query"));
+	pg_unreachable();
+}
+
 /// Raises where a query, before the rewriter has seen it, names another table than it may. An expression_tree_walker.
 bool check_relations(Node *node, void *relations)
 {
@@ -176,66 +189,61 @@ Plan *plan_statement(const char *sql, const Oid *types, int type_count, const Li
 {
 	auto *plan = static_cast<Plan *>(palloc(sizeof(Plan)));
 	plan->sql = sql;
-	plan->statements =
-		in_context_of(sql,
-					  [sql, types, type_count, relations, values]
-					  {
-						  PushActiveSnapshot(GetTransactionSnapshot());
-						  const List *parsed = pg_parse_query(sql);
-						  Query *query = list_length(parsed) != 1
-											 ? nullptr
-											 : parse_analyze_fixedparams(linitial_node(RawStmt, parsed), sql, types,
-																		 type_count, nullptr);
-						  if (query == nullptr || query->commandType == CMD_UTILITY)
-							  ereport(ERROR, errcode(ERRCODE_SYNTAX_ERROR), errmsg("expected a single query"));
-						  check_relations(reinterpret_cast<Node *>(query), const_cast<List *>(relations));
-						  List *statements = pg_plan_queries(pg_rewrite_query(query), sql, 0, values);
-						  PopActiveSnapshot();
-						  return statements;
-					  });
+	const auto make = [sql, types, type_count, relations, values]
+	{
+		// The planner evaluates immutable functions, users' too.
+		const int settings = NewGUCNestLevel();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		Query *query = analyze(sql, types, type_count);
+		check_relations(reinterpret_cast<Node *>(query), const_cast<List *>(relations));
+		List *statements = pg_plan_queries(pg_rewrite_query(query), sql, 0, values);
+		PopActiveSnapshot();
+		AtEOXact_GUC(false, settings);
+		return statements;
+	};
+	plan->statements = in_context_of(sql, make);
 	return plan;
 }
 
 uint64 execute_plan(const Plan &plan, ParamListInfo parameters, DestReceiver *receiver,
 					void (*started)(const QueryDesc &query, void *argument), void *argument)
 {
-	return in_context_of(plan.sql,
-						 [&plan, parameters, receiver, started, argument]
-						 {
-							 uint64 touched = 0;
-							 PushActiveSnapshot(GetTransactionSnapshot());
-							 ListCell *cell;
-							 foreach (cell, plan.statements)
-							 {
-								 auto *statement = lfirst_node(PlannedStmt, cell);
-								 CommandCounterIncrement();
-								 UpdateActiveSnapshotCommandId();
-								 if (statement->utilityStmt != nullptr)
-								 {
-									 ProcessUtility(statement, plan.sql, true, PROCESS_UTILITY_QUERY, parameters,
-													nullptr, None_Receiver, nullptr);
-									 continue;
-								 }
+	const auto execute_all = [&plan, parameters, receiver, started, argument]
+	{
+		const int settings = NewGUCNestLevel();
+		uint64 touched = 0;
+		PushActiveSnapshot(GetTransactionSnapshot());
+		ListCell *cell;
+		foreach (cell, plan.statements)
+		{
+			auto *statement = lfirst_node(PlannedStmt, cell);
+			CommandCounterIncrement();
+			UpdateActiveSnapshotCommandId();
+			if (statement->utilityStmt != nullptr)
+			{
+				ProcessUtility(statement, plan.sql, true, PROCESS_UTILITY_QUERY, parameters, nullptr, None_Receiver,
+							   nullptr);
+				continue;
+			}
 
-								 QueryDesc *query = CreateQueryDesc(
-									 statement, plan.sql, GetActiveSnapshot(), InvalidSnapshot,
-									 statement->canSetTag ? receiver : None_Receiver, parameters, nullptr, 0);
-								 ExecutorStart(query, 0);
-								 if (started != nullptr)
-									 started(*query, argument);
-								 fault("execute");
-								 run(query);
-								 ExecutorFinish(query);
-								 fault("executed");
-								 if (statement->canSetTag)
-									 touched = query->estate->es_processed;
-								 ExecutorEnd(query);
-								 FreeQueryDesc(query);
-							 }
-							 PopActiveSnapshot();
-							 CommandCounterIncrement();
-							 return touched;
-						 });
+			QueryDesc *query = CreateQueryDesc(statement, plan.sql, GetActiveSnapshot(), InvalidSnapshot,
+											   statement->canSetTag ? receiver : None_Receiver, parameters, nullptr, 0);
+			ExecutorStart(query, 0);
+			if (started != nullptr)
+				started(*query, argument);
+			run(query);
+			ExecutorFinish(query);
+			if (statement->canSetTag)
+				touched = query->estate->es_processed;
+			ExecutorEnd(query);
+			FreeQueryDesc(query);
+		}
+		PopActiveSnapshot();
+		CommandCounterIncrement();
+		AtEOXact_GUC(false, settings);
+		return touched;
+	};
+	return in_context_of(plan.sql, execute_all);
 }
 
 const char *from_batch(bool many, bool in_order)
