@@ -152,8 +152,10 @@ BEGIN
     RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
 END
 $$;
+ALTER TABLE regress_hostile.contact_methods DROP CONSTRAINT method;
 CALL contact_sync.reconcile('regress_hostile.customers');
 ALTER TABLE regress_hostile.contact_methods DISABLE TRIGGER saw;
+ALTER TABLE regress_hostile.contact_methods ADD CONSTRAINT method CHECK (method_type <> 'phone_call') NOT VALID;
 
 -- A client's change: what the sync runs has the owner's rights as well.
 SELECT pg_advisory_unlock_all();
@@ -165,10 +167,16 @@ ALTER TABLE regress_hostile.customers DROP CONSTRAINT customers_check, DROP COLU
 DROP TRIGGER late ON regress_hostile.contact_methods;
 RESET SESSION AUTHORIZATION;
 SELECT pg_advisory_unlock_all();
+RESET ALL;
+SET client_min_messages = warning;
 UPDATE regress_hostile.customers SET phone = '00', whatsapp = '000';
 SELECT * FROM regress_hostile.after('UPDATE');
+UPDATE regress_hostile.customers SET whatsapp = '001';
+SELECT * FROM regress_hostile.after('UPDATE');
+INSERT INTO regress_hostile.customers (id, phone, note) VALUES (6, '06', ''), (7, '07', '');
+SELECT * FROM regress_hostile.after('INSERT');
 SELECT count(*) FROM contact_sync.drift('regress_hostile.customers');
-SELECT customer, sqlstate, message FROM contact_sync.failures;
+SELECT customer, sqlstate, message FROM contact_sync.failures ORDER BY 1;
 
 -- clean up
 DELETE FROM contact_sync.failures;

@@ -12,7 +12,7 @@ namespace contact_sync
 
 /// The binding with what a rule looks up, and with the rule's tables locked. As ri_triggers.c says of its plans:
 /// whether it still holds can be trusted under the locks alone.
-template <typename Rule> Binding &ready(Attempt &attempt, const TriggerData &trigger)
+template <typename Rule> Binding &ready(const TriggerData &trigger)
 {
 	for (;;)
 	{
@@ -21,8 +21,6 @@ template <typename Rule> Binding &ready(Attempt &attempt, const TriggerData &tri
 		Rule &rule = binding.state<Rule>();
 		if (!rule.looked_up)
 		{
-			// The relcache evaluates what is constant in the expressions of indexes, users' functions too.
-			attempt.admit_users_code(binding.search_path);
 			rule.look_up(binding);
 			rule.looked_up = true;
 		}
@@ -55,7 +53,7 @@ void serve(Attempt &attempt, const TriggerData &trigger, const Work &work, Chang
 		   Failures &failures, Progress &progress)
 {
 	fault("serve");
-	Binding &binding = ready<Rule>(attempt, trigger);
+	Binding &binding = ready<Rule>(trigger);
 	progress.has_tables = true;
 	Rule &rule = binding.state<Rule>();
 	if (!rule.target.is_usable())

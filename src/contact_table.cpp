@@ -7,6 +7,7 @@
 
 extern "C"
 {
+#include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
 #include "storage/lmgr.h"
 }
@@ -179,7 +180,7 @@ Unique unique_index(const ContactTable &table, std::initializer_list<const char 
 				present = bms_add_member(present, form->indkey.values[i]);
 		const bool fits = form->indisunique && form->indisvalid &&
 						  form->indnkeyatts == static_cast<int>(columns.size()) && bms_equal(present, wanted) &&
-						  RelationGetIndexPredicate(index) == NIL;
+						  heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, nullptr);
 		if (fits && best != Unique::immediate)
 			best = form->indimmediate ? Unique::immediate : Unique::deferrable;
 		relation_close(index, AccessShareLock);

@@ -27,8 +27,8 @@ Datum run_query(FunctionCallInfo fcinfo);
 /// The same with the search_path that run_as_owner() set, which is that of the owner's triggers.
 Datum run_write(FunctionCallInfo fcinfo);
 
-/// Executes a statement of any kind, with the rights and settings that it finds; what users' code sets meanwhile is undone.
-/// For DDL, which PostgreSQL lets none but a table's owner do.
+/// Executes a statement of any kind, with the rights and settings that it finds; what users' code sets meanwhile is
+/// undone. For DDL, which PostgreSQL lets none but a table's owner do.
 void run_utility(const char *sql);
 
 /// The role that called the function for administrators under way; where there is none, the current user.

@@ -23,8 +23,9 @@ Plan *plan_statement(const char *sql, const Oid *types, int type_count, const Li
 					 ParamListInfo values = nullptr);
 
 /// Executes a plan as SPI_execute_plan() does (spi.c, _SPI_execute_plan): statement by statement, rows that it returns
-/// go to `receiver`, triggers fire. Settings that users' code makes meanwhile are undone. Returns how many rows the statement itself touched. Raises what the statement
-/// raises. `started`, if any, is called with `argument` for each query that the executor has started.
+/// go to `receiver`, triggers fire. Settings that users' code makes meanwhile are undone. Returns how many rows the
+/// statement itself touched. Raises what the statement raises. `started`, if any, is called with `argument` for each
+/// query that the executor has started.
 uint64 execute_plan(const Plan &plan, ParamListInfo parameters, DestReceiver *receiver,
 					void (*started)(const QueryDesc &query, void *argument) = nullptr, void *argument = nullptr);
 

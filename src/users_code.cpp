@@ -5,6 +5,7 @@
 extern "C"
 {
 #include "access/transam.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "utils/fmgroids.h"
@@ -39,15 +40,19 @@ bool is_harmless(const Trigger &trigger, const Binding &binding)
 	return trigger.tgqual == nullptr && is_ours(trigger.tgfoid, binding);
 }
 
-/// Whether an expression as the catalog has it, or each of a list of them, computes a value in C and does no more.
+/// Whether an expression as the catalog has it, or each of a list of them, only computes.
 bool is_computation(const char *expression)
 {
 	return contact_sync::is_computation(static_cast<Node *>(stringToNode(expression)));
 }
 
-bool is_computation(List *expressions)
+/// The same for an attribute of pg_index. As the catalog has it: RelationGetIndexExpressions() and its like evaluate
+/// what is constant, users' functions too.
+bool is_computation(Relation index, AttrNumber attribute)
 {
-	return contact_sync::is_computation(reinterpret_cast<Node *>(expressions));
+	bool null;
+	const Datum expression = SysCacheGetAttr(INDEXRELID, index->rd_indextuple, attribute, &null);
+	return null || is_computation(TextDatumGetCString(expression));
 }
 
 bool has_harmless_indexes(Relation table)
@@ -57,8 +62,8 @@ bool has_harmless_indexes(Relation table)
 	foreach (cell, RelationGetIndexList(table))
 	{
 		const Relation index = relation_open(lfirst_oid(cell), AccessShareLock);
-		harmless = harmless && is_computation(RelationGetIndexExpressions(index)) &&
-				   is_computation(RelationGetIndexPredicate(index));
+		harmless =
+			harmless && is_computation(index, Anum_pg_index_indexprs) && is_computation(index, Anum_pg_index_indpred);
 		relation_close(index, AccessShareLock);
 	}
 	return harmless;
