@@ -1,7 +1,5 @@
 #include "identity.hpp"
 
-#include "compat.hpp"
-
 namespace contact_sync
 {
 
@@ -36,11 +34,6 @@ Oid acting_role()
 void restore_acting_role(Oid role)
 {
 	acting = role;
-}
-
-bool may_act_as(Oid role, Oid other)
-{
-	return can_set_role(role, other);
 }
 
 } // namespace contact_sync

@@ -28,7 +28,4 @@ void resume(const Identity &before);
 Oid acting_role();
 void restore_acting_role(Oid role);
 
-/// Whether a role may act as another one: whether it could SET ROLE to it.
-bool may_act_as(Oid role, Oid other);
-
 } // namespace contact_sync

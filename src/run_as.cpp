@@ -1,6 +1,7 @@
 #include "run_as.hpp"
 
 #include "border.hpp"
+#include "compat.hpp"
 #include "guard.hpp"
 #include "identity.hpp"
 #include "settings.hpp"
@@ -44,7 +45,7 @@ Oid owner_to_act_as(FunctionCallInfo fcinfo, const char *&search_path)
 
 	const Oid owner = table->rd_rel->relowner;
 	search_path = search_path_of(RelationGetNamespace(table));
-	if (!may_act_as(GetUserId(), owner))
+	if (!can_set_role(GetUserId(), owner))
 	{
 		const char *name = GetUserNameFromId(owner, false);
 		ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
