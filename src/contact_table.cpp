@@ -75,11 +75,17 @@ const char *problem_of_reference(Relation table, const Binding &binding)
 	{
 		const auto *key = lfirst_node(ForeignKeyCacheInfo, cell);
 		for (int i = 0; i < key->nkeys; i++)
-			if (key->conkey[i] == customer && key->confrelid != binding.table && !is_derived(key->conoid) &&
-				!typeInheritsFrom(customers, get_rel_type_id(key->confrelid)))
-				return psprintf("foreign key \"%s\" of table \"%s\" refers to table \"%s\"",
-								get_constraint_name(key->conoid), RelationGetRelationName(table),
+		{
+			if (key->conkey[i] != customer || is_derived(key->conoid))
+				continue;
+			const char *id = get_attname(key->confrelid, key->confkey[i], false);
+			const bool ours =
+				key->confrelid == binding.table || typeInheritsFrom(customers, get_rel_type_id(key->confrelid));
+			if (!ours || strcmp(NameStr(binding.id.name), id) != 0)
+				return psprintf("foreign key \"%s\" of table \"%s\" refers to column \"%s\" of table \"%s\"",
+								get_constraint_name(key->conoid), RelationGetRelationName(table), id,
 								get_rel_name(key->confrelid));
+		}
 	}
 	return nullptr;
 }
