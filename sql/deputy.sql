@@ -98,6 +98,37 @@ RESET ROLE;
 :failures
 
 --
+-- Whoever calls the functions themselves, with a table he has no right to, is refused, or told nothing that the catalog does
+-- not tell, and holds no lock on it.
+--
+REVOKE ALL ON customers FROM regress_deputy_mallory;
+CREATE FUNCTION pg_temp.called(function regprocedure) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    call text := (SELECT format('%s %s(%s)', CASE prokind WHEN 'p' THEN 'CALL' ELSE 'SELECT * FROM' END, function::regproc,
+                                string_agg(CASE type::regtype::text
+                                           WHEN 'regclass' THEN '''regress_deputy.customers'''
+                                           WHEN 'oid' THEN '''regress_deputy.contact_methods''::regclass::oid'
+                                           ELSE 'NULL::' || type::regtype END, ', ' ORDER BY n))
+                  FROM pg_proc, unnest(proargtypes) WITH ORDINALITY AS u(type, n) WHERE oid = function GROUP BY prokind);
+    locked text;
+BEGIN
+    EXECUTE call;
+    locked := (SELECT string_agg(DISTINCT relation::regclass::text, ', ') FROM pg_locks WHERE pid = pg_backend_pid()
+               AND relation IN (SELECT oid FROM pg_class WHERE relnamespace = 'regress_deputy'::regnamespace));
+    RETURN concat_ws(', locks ', 'runs', locked);
+EXCEPTION WHEN OTHERS THEN
+    RETURN SQLSTATE || ' ' || SQLERRM;
+END
+$$;
+GRANT ALL ON FUNCTION pg_temp.called(regprocedure) TO PUBLIC;
+SET ROLE regress_deputy_mallory;
+SELECT proname, outcome FROM pg_proc p, pg_temp.called(p.oid) AS outcome
+    WHERE pronamespace = 'contact_sync'::regnamespace AND pronargs > 0 ORDER BY proname COLLATE "C";
+SELECT proname, outcome FROM pg_proc p, pg_temp.called(p.oid) AS outcome
+    WHERE pronamespace = 'contact_sync_internal'::regnamespace AND pronargs > 0 AND outcome LIKE '%locks%';
+RESET ROLE;
+
+--
 -- A Database Webhook: a trigger whose SECURITY DEFINER function belongs to another role. It runs with its own rights.
 --
 SET ROLE regress_deputy_mallory;
