@@ -232,6 +232,51 @@ COMMIT;
 DROP TABLE audit;
 DROP FUNCTION audit CASCADE;
 
+--
+-- A guard within a guard: what the sync writes sets off a change of customers. The outermost alone catches.
+--
+CREATE FUNCTION partner() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE regress_guard.customers SET phone = NEW.phone_number WHERE id = NEW.customer_id + 1;
+    RETURN NULL;
+END
+$$;
+:start
+INSERT INTO customers SELECT n, '', 'wa ' || n FROM generate_series(3, 5) AS n;
+CREATE TRIGGER partner AFTER UPDATE ON contact_methods
+    FOR EACH ROW WHEN (NEW.method_type = 'sms') EXECUTE FUNCTION partner();
+-- Down to the fourth nothing fails.
+UPDATE customers SET phone = 'good' WHERE id = 2;
+INSERT INTO contact_methods (customer_id, method_type, phone_number) VALUES (4, 'sms', 'x'), (5, 'sms', 'x');
+UPDATE customers SET phone = 'better' WHERE id = 1;
+:outcome
+-- What fails inside undoes all that the outermost did, and is its customer's.
+ALTER TABLE contact_methods ADD CONSTRAINT not_three CHECK (customer_id <> 3 OR phone_number <> 'bad') NOT VALID;
+UPDATE customers SET phone = 'bad' WHERE id = 1;
+:outcome
+ALTER TABLE contact_methods DROP CONSTRAINT not_three;
+-- One that never ends is at its end where the stack is.
+CREATE OR REPLACE FUNCTION partner() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE regress_guard.customers SET phone = phone || '1' WHERE id = NEW.customer_id;
+    RETURN NULL;
+END
+$$;
+SET max_stack_depth = '300kB';
+UPDATE customers SET phone = 'round' WHERE id = 2;
+-- Three customers in a ring, of which each sets off the next
+CREATE OR REPLACE FUNCTION partner() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE regress_guard.customers SET phone = phone || '1' WHERE id = NEW.customer_id % 3 + 1;
+    RETURN NULL;
+END
+$$;
+UPDATE customers SET phone = phone || '2' WHERE id <= 3;
+RESET max_stack_depth;
+:outcome
+DROP TRIGGER partner ON contact_methods;
+DROP FUNCTION partner;
+
 -- Each function stands alone: without preferences, there are methods all the same.
 :start
 ALTER TABLE contact_preferences ADD CONSTRAINT not_three CHECK (customer_id <> 3);

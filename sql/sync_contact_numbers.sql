@@ -14,7 +14,7 @@ CREATE SCHEMA regress_sync;
 SET search_path = regress_sync;
 CREATE PROCEDURE attend(customers regclass, VARIADIC columns text[] DEFAULT '{}') LANGUAGE plpgsql AS $$
 BEGIN
-    EXECUTE format('CREATE TRIGGER trigger_sync_contact_numbers BEFORE INSERT OR UPDATE ON %s FOR EACH ROW '
+    EXECUTE format('CREATE OR REPLACE TRIGGER trigger_sync_contact_numbers BEFORE INSERT OR UPDATE ON %s FOR EACH ROW '
                    'EXECUTE FUNCTION contact_sync.sync_contact_numbers(%s)', customers,
                    (SELECT string_agg(quote_literal(c), ', ') FROM unnest(columns) AS c));
 END
@@ -108,6 +108,67 @@ INSERT INTO long_values VALUES (1, repeat(' ', 10000) || '0700', '0800');
 UPDATE long_values SET whatsapp = NULL;
 UPDATE long_values SET phone = '0701';
 SELECT phone, whatsapp = repeat(' ', 10000) || '0700' AS filled FROM long_values;
+
+-- The customer's row must stay one that can be stored, in its table and in each index. Random letters do not compress.
+CREATE FUNCTION letters(length int) RETURNS text LANGUAGE sql VOLATILE AS
+    $$ SELECT left(string_agg(md5(random()::text), ''), length) FROM generate_series(0, length / 32) $$;
+CREATE PROCEDURE stores(customers regclass, VARIADIC lengths int[]) LANGUAGE plpgsql AS $$
+DECLARE
+    length int;
+    filled boolean;
+BEGIN
+    CALL regress_sync.attend(customers);
+    FOREACH length IN ARRAY lengths LOOP
+        EXECUTE format('INSERT INTO %s (id, phone) VALUES (1, letters($1)) RETURNING whatsapp IS NOT NULL', customers)
+            INTO filled USING length;
+        RAISE WARNING '%: phone of % letters saved, whatsapp %', customers, length, CASE WHEN filled THEN 'filled' ELSE 'left' END;
+    END LOOP;
+    EXECUTE format('TRUNCATE %s', customers);
+END
+$$;
+CREATE TABLE plain (id int, phone text, whatsapp text);
+ALTER TABLE plain ALTER phone SET STORAGE PLAIN, ALTER whatsapp SET STORAGE PLAIN;
+CALL stores('plain', 3000, 4100, 8000);
+ALTER TABLE plain ALTER whatsapp SET STORAGE MAIN;
+CALL stores('plain', 3000, 4100, 8000);
+ALTER TABLE plain DROP phone, DROP whatsapp, ADD phone varchar(5000), ADD whatsapp varchar(5000);
+CALL stores('plain', 3000, 4100, 5000);
+-- Many columns: none of them can go out of line.
+DO $$
+BEGIN
+    EXECUTE (SELECT 'CREATE TABLE many (id int, phone text, whatsapp text, none int, '
+                    || string_agg(format('c%s bigint DEFAULT 1', n), ', ') || ')' FROM generate_series(1, 997) AS n);
+END
+$$;
+CALL stores('many', 10, 20, 100);
+-- A generated column that is stored doubles what is filled.
+CREATE TABLE doubled (id int, phone text, whatsapp text, both_numbers text GENERATED ALWAYS AS (phone || whatsapp) STORED);
+ALTER TABLE doubled ALTER both_numbers SET STORAGE PLAIN;
+CALL stores('doubled', 3000, 4000, 4100);
+-- Indexes: alone, beside another column, of an expression, covering, of other kinds
+CREATE TABLE with_index (id int, phone text, whatsapp text);
+CREATE INDEX of_whatsapp ON with_index (whatsapp);
+CALL stores('with_index', 500, 3000, 9000);
+DROP INDEX of_whatsapp;
+CREATE INDEX of_phone ON with_index (id) INCLUDE (phone, whatsapp);
+CALL stores('with_index', 500, 1400);
+DROP INDEX of_phone;
+CREATE INDEX of_both ON with_index ((phone || whatsapp));
+CALL stores('with_index', 200, 1400);
+DROP INDEX of_both;
+CREATE INDEX of_each ON with_index ((lower(phone)), (repeat(whatsapp, 2)));
+CALL stores('with_index', 200, 1400);
+DROP INDEX of_each;
+CREATE INDEX hashed ON with_index USING hash (whatsapp);
+CALL stores('with_index', 500, 3000, 9000);
+DROP INDEX hashed;
+CREATE INDEX words ON with_index USING gin (to_tsvector('simple', whatsapp));
+CALL stores('with_index', 500, 3000);
+DROP INDEX words;
+CREATE INDEX ranges ON with_index USING brin (whatsapp);
+CALL stores('with_index', 500, 3000, 9000);
+SELECT DISTINCT message FROM contact_sync.failures ORDER BY 1;
+DELETE FROM contact_sync.failures;
 
 -- A domain: its constraints have to let the value pass.
 CREATE DOMAIN international AS text CHECK (VALUE LIKE '+%');
