@@ -167,8 +167,27 @@ UPDATE customers SET phone = '3' WHERE id = :'one';
 SELECT customer, times FROM contact_sync.failures;
 SELECT count(*) FROM failures;
 
--- More failures of one statement than are kept at a time: all are recorded, ten are told.
+-- Messages are cut at 1 kB, between two characters, in the record and in the WARNING.
 SET search_path = regress_failures;
+DELETE FROM contact_sync.failures;
+CREATE FUNCTION tell_much() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '%', repeat(NEW.phone_number, 1000000) USING DETAIL = repeat('detail', 100000);
+END
+$$;
+CREATE TRIGGER tell_much BEFORE UPDATE ON contact_methods FOR EACH ROW
+    WHEN (NEW.method_type = 'sms') EXECUTE FUNCTION tell_much();
+SET client_min_messages = error;
+UPDATE customers SET phone = 'x' WHERE id = :'one';
+SELECT octet_length(message) AS bytes, message = repeat('x', 1024) AS whole FROM contact_sync.failures;
+UPDATE customers SET phone = 'xü' WHERE id = :'one';
+SELECT octet_length(message) AS bytes, message = repeat('xü', 341) || 'x' AS whole FROM contact_sync.failures;
+UPDATE customers SET phone = '電' WHERE id = :'one';
+SELECT octet_length(message) AS bytes, message = repeat('電', 341) AS whole FROM contact_sync.failures;
+SET client_min_messages = warning;
+DROP TRIGGER tell_much ON contact_methods;
+
+-- More failures of one statement than are kept at a time: all are recorded, ten are told.
 DELETE FROM contact_sync.failures;
 DROP TRIGGER initialize ON customers;
 DROP TRIGGER update_methods ON customers;
