@@ -128,6 +128,47 @@ SELECT proname, outcome FROM pg_proc p, pg_temp.called(p.oid) AS outcome
     WHERE pronamespace = 'contact_sync_internal'::regnamespace AND pronargs > 0 AND outcome LIKE '%locks%';
 RESET ROLE;
 
+-- Neither by somebody else's session: what REINDEX, VACUUM and ANALYZE of a superuser's call, as autovacuum's do, is still
+-- the owner of that index, who may not know.
+ALTER TABLE contact_methods ADD CONSTRAINT none CHECK (phone_number <> 'none') NOT VALID;
+INSERT INTO customers VALUES (4, 'none', 'none');
+SET ROLE regress_deputy_mallory;
+CREATE FUNCTION regress_deputy_mallory.peek(bigint) RETURNS bigint IMMUTABLE LANGUAGE plpgsql AS $$
+DECLARE
+    function text;
+BEGIN
+    FOREACH function IN ARRAY '{waiting_failures, waiting_failures_as_keeper}'::text[] LOOP
+        BEGIN
+            EXECUTE 'SELECT pg_advisory_lock(4711, count(*)::int) FROM contact_sync_internal.' || function
+                || '(''regress_deputy.customers'')';
+        EXCEPTION WHEN insufficient_privilege THEN
+            PERFORM pg_advisory_lock(4711, -1);
+        END;
+    END LOOP;
+    RETURN $1;
+END
+$$;
+CREATE TABLE regress_deputy_mallory.bait (n bigint);
+INSERT INTO regress_deputy_mallory.bait SELECT generate_series(1, 10);
+CREATE INDEX ON regress_deputy_mallory.bait (regress_deputy_mallory.peek(n));
+CREATE MATERIALIZED VIEW regress_deputy_mallory.bait_too AS SELECT regress_deputy_mallory.peek(n) FROM regress_deputy_mallory.bait;
+RESET ROLE;
+SELECT pg_advisory_unlock_all();
+REINDEX TABLE regress_deputy_mallory.bait;
+ANALYZE regress_deputy_mallory.bait;
+CLUSTER regress_deputy_mallory.bait USING bait_peek_idx;
+REFRESH MATERIALIZED VIEW regress_deputy_mallory.bait_too;
+VACUUM (FULL, ANALYZE) regress_deputy_mallory.bait;
+SELECT DISTINCT objid::int AS seen FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND classid = 4711;
+SELECT pg_advisory_unlock_all();
+-- The owner may.
+SET ROLE regress_deputy_shop;
+SELECT customer, times FROM contact_sync_internal.waiting_failures('customers');
+RESET ROLE;
+ALTER TABLE contact_methods DROP CONSTRAINT none;
+DELETE FROM customers WHERE id = 4;
+DELETE FROM contact_sync.failures;
+
 --
 -- A Database Webhook: a trigger whose SECURITY DEFINER function belongs to another role. It runs with its own rights.
 --
