@@ -36,6 +36,20 @@ $node->safe_psql('postgres', q{
 	$$;
 });
 
+# With log_lock_waits the client's own waits are logged, those of the sync are not: each would be.
+my $holder = $node->background_psql('postgres');
+$holder->query_safe(q{BEGIN; SELECT FROM contact_methods WHERE customer_id = 1 AND method_type = 'sms' FOR UPDATE;});
+my $waits = q{SET log_lock_waits = on; SET deadlock_timeout = '10ms'; SET contact_sync.lock_timeout = '200ms';};
+my $start = -s $node->logfile;
+$node->safe_psql('postgres', "$waits UPDATE customers SET phone = 'waited' WHERE id = 1;");
+my $said = slurp_file($node->logfile, $start);
+like($said, qr/canceling statement due to lock timeout/, 'a wait of the sync');
+unlike($said, qr/still waiting for/, 'is not logged as such');
+$node->psql('postgres', "$waits SET lock_timeout = '200ms'; UPDATE contact_methods SET phone_number = '' WHERE customer_id = 1;");
+like(slurp_file($node->logfile, $start), qr/still waiting for/, 'one of the client is');
+$holder->query_safe('ROLLBACK');
+$holder->quit;
+
 # a < b, and any other one
 my $numbers = q{
 	\set a random(1, 5)
