@@ -87,10 +87,12 @@ CREATE TRIGGER deputy AFTER INSERT ON pg_temp.customers
     FOR EACH ROW EXECUTE FUNCTION contact_sync.update_contact_methods();
 CREATE TRIGGER deputy_too BEFORE INSERT ON pg_temp.customers
     FOR EACH ROW EXECUTE FUNCTION contact_sync.sync_contact_numbers();
+SET client_min_messages = error;       -- which would name the schema
 INSERT INTO pg_temp.customers VALUES (1, '+900 PREMIUM');
 CREATE TEMPORARY TABLE contact_methods (customer_id bigint, method_type text, phone_number text, UNIQUE (customer_id, method_type));
 INSERT INTO pg_temp.customers VALUES (2, '+900 PREMIUM');
 SELECT * FROM pg_temp.contact_methods;
+SET client_min_messages = warning;
 DROP TABLE pg_temp.customers, pg_temp.contact_methods;
 RESET ROLE;
 :methods

@@ -35,7 +35,7 @@ CREATE VIEW methods AS
     SELECT customer_id AS id,
            string_agg(phone_number, ', ' ORDER BY method_type COLLATE "C") AS "phone_call, sms, whatsapp"
     FROM contact_methods GROUP BY customer_id;
-\set outcome 'SELECT * FROM regress_security.methods ORDER BY id; SELECT * FROM contact_sync.drift(''regress_security.customers''); SELECT customer, function, sqlstate, message FROM contact_sync.failures; SELECT DISTINCT * FROM regress_security_log.log;'
+\set outcome 'SELECT * FROM regress_security.methods ORDER BY id; SELECT * FROM contact_sync.drift(''regress_security.customers''); SELECT customer, function, sqlstate, message FROM contact_sync.failures ORDER BY customer, message COLLATE "C"; SELECT DISTINCT * FROM regress_security_log.log;'
 
 --
 -- Names that are SQL: the schema, the table, its columns
@@ -390,7 +390,7 @@ RESET ROLE;
 DROP TRIGGER a_nested ON customers;
 SELECT DISTINCT * FROM regress_security_log.log ORDER BY 1;
 SELECT * FROM methods WHERE id = 10;
-SELECT customer, message FROM contact_sync.failures;
+SELECT customer, message FROM contact_sync.failures ORDER BY customer, message COLLATE "C";
 SET ROLE regress_security_owner;
 DROP POLICY seen ON customers;
 DROP POLICY changed ON customers;
