@@ -17,7 +17,7 @@ AS $$
     ), legacy_function AS (
         SELECT f.oid::regprocedure::text AS name
         FROM pg_proc f
-        WHERE f.proname IN (SELECT function FROM contact_sync_internal.expected_triggers('row'))
+        WHERE f.proname IN (SELECT function FROM contact_sync_internal.expected_triggers(false))
           AND f.prorettype = 'trigger'::regtype AND NOT contact_sync_internal.is_ours(f.oid)
           AND NOT EXISTS (SELECT FROM pg_trigger t
                           WHERE t.tgfoid = f.oid

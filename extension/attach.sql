@@ -4,10 +4,10 @@
 CREATE FUNCTION contact_sync.attach(
     customers regclass DEFAULT pg_catalog.to_regclass('customers'),
     id_column name DEFAULT NULL, phone_column name DEFAULT NULL, whatsapp_column name DEFAULT NULL,
-    rls text DEFAULT 'inherit', level text DEFAULT NULL)
+    rls text DEFAULT 'inherit')
 RETURNS TABLE (check_name text, object text, fix text)
 AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C;
-COMMENT ON FUNCTION contact_sync.attach(regclass, name, name, name, text, text) IS
+COMMENT ON FUNCTION contact_sync.attach(regclass, name, name, name, text) IS
     'runs each fix that verify finds, in order, and returns it; where something is blocked, raises and changes nothing';
 
 CREATE FUNCTION contact_sync_internal.lock_tables(s contact_sync_internal.shape) RETURNS void
@@ -44,7 +44,7 @@ COMMENT ON FUNCTION contact_sync_internal.lock_tables(contact_sync_internal.shap
     'locks the contact tables, so that what was looked at is what is changed';
 
 CREATE FUNCTION contact_sync_internal.attach_as_owner(
-    customers regclass, id_column name, phone_column name, whatsapp_column name, rls text, level text)
+    customers regclass, id_column name, phone_column name, whatsapp_column name, rls text)
 RETURNS TABLE (check_name text, object text, fix text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
@@ -69,7 +69,7 @@ BEGIN
                -- Of a table that is not ours yet, not all is known.
                count(*) FILTER (WHERE (v.check_name, v.status) = ('contact_owner', 'fix')) = 0
         INTO obstacles, fixes, last
-        FROM contact_sync_internal.verify_as_owner(customers, id_column, phone_column, whatsapp_column, rls, level)
+        FROM contact_sync_internal.verify_as_owner(customers, id_column, phone_column, whatsapp_column, rls)
              WITH ORDINALITY AS v(check_name, object, status, problem, fix, number);
 
         IF obstacles IS NOT NULL THEN
@@ -114,5 +114,5 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION contact_sync_internal.attach_as_owner(regclass, name, name, name, text, text) IS
+COMMENT ON FUNCTION contact_sync_internal.attach_as_owner(regclass, name, name, name, text) IS
     'contact_sync.attach, run as the owner of customers';

@@ -126,7 +126,7 @@ COMMENT ON FUNCTION contact_sync_internal.holds_rows(oid) IS
 
 CREATE FUNCTION contact_sync_internal.sync_triggers(customers oid)
 RETURNS TABLE (relation oid, trigger oid, name name, function name, ours boolean, clone boolean, state "char",
-               type smallint, old_table boolean, new_table boolean, plain boolean, arguments text[])
+               type smallint, has_transition_tables boolean, plain boolean, arguments text[])
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     WITH RECURSIVE family(relation) AS (
@@ -135,7 +135,7 @@ AS $$
         SELECT i.inhrelid FROM pg_inherits i JOIN family ON i.inhparent = family.relation
     )
     SELECT t.tgrelid, t.oid, t.tgname, f.proname, contact_sync_internal.is_ours(f.oid), t.tgparentid <> 0, t.tgenabled, t.tgtype,
-           t.tgoldtable IS NOT NULL, t.tgnewtable IS NOT NULL,
+           num_nonnulls(t.tgoldtable, t.tgnewtable) > 0,
            t.tgqual IS NULL AND t.tgattr = '' AND t.tgconstraint = 0,
            contact_sync_internal.trigger_arguments(t.tgargs)
     FROM family

@@ -138,7 +138,8 @@ AS $$
         FROM contact WHERE contact.usable AND contact.unique_key IS NOT NULL
     ), code AS (
         -- Triggers that others may have put there, because they hold TRIGGER, or REFERENCES and a foreign key that the
-        -- sync's writes cascade to: their functions would run with the owner's rights, and so they raise an error.
+        -- sync's writes cascade to: their functions would run with the owner's rights, and so they raise an error. What a
+        -- foreign key does it does as the other table's owner; before PostgreSQL 18 the AFTER triggers of that were not.
         WITH RECURSIVE written(position, name, relation, is_contact) AS (
             SELECT position, name, relation, true FROM contact WHERE usable
             UNION ALL
@@ -169,8 +170,11 @@ AS $$
         FROM written w
              JOIN pg_trigger t ON t.tgrelid = w.relation AND NOT t.tgisinternal AND t.tgenabled <> 'D'
              JOIN pg_proc f ON f.oid = t.tgfoid
+             JOIN pg_class c ON c.oid = w.relation
              CROSS JOIN LATERAL (
-                 SELECT NOT f.prosecdef AND NOT pg_has_role(f.proowner, s.owner, 'USAGE'),
+                 SELECT NOT f.prosecdef AND NOT pg_has_role(f.proowner, s.owner, 'USAGE')
+                        AND (w.is_contact OR c.relowner = s.owner
+                             OR t.tgtype & 66 = 0 AND current_setting('server_version_num')::integer < 180000),
                         w.is_contact AND NOT coalesce(contact_sync_internal.is_computation(
                             t.tgqual, NOT EXISTS (SELECT FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid
                                                   WHERE a.attrelid = w.relation AND a.attnum > 0

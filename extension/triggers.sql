@@ -1,40 +1,28 @@
 
 -- Checks of the triggers on customers: ours in place, legacy ones gone.
 
-CREATE FUNCTION contact_sync_internal.expected_triggers(level text)
-RETURNS TABLE (function name, name name, event text, type smallint, transitions text)
+CREATE FUNCTION contact_sync_internal.expected_triggers(partitioned boolean)
+RETURNS TABLE (function name, name name, event text, type smallint, level text)
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    -- pg_trigger.tgtype: row 1, before 2, insert 4, update 16. Transition tables are for triggers of one event.
-    SELECT e.function, e.name, e.event, e.type, e.transitions
+    -- pg_trigger.tgtype: row 1, before 2, insert 4, update 16. An UPDATE that moves a row to another partition inserts it
+    -- there, so the statement triggers of partitioned tables are for both.
+    SELECT e.function, e.name, e.event, e.type, CASE e.type & 1 WHEN 1 THEN 'ROW' ELSE 'STATEMENT' END
     FROM (VALUES
-        (NULL, 'sync_contact_numbers'::name, 'trigger_sync_contact_numbers'::name,
-         'BEFORE INSERT OR UPDATE', 23::smallint, NULL),
-        ('row', 'initialize_contact_preferences', 'trigger_initialize_contact_preferences', 'AFTER INSERT', 5, NULL),
-        ('row', 'update_contact_methods', 'trigger_update_contact_methods', 'AFTER INSERT OR UPDATE', 21, NULL),
-        ('statement', 'initialize_contact_preferences', 'trigger_initialize_contact_preferences',
-         'AFTER INSERT', 4, 'NEW TABLE AS new_customers'),
-        ('statement', 'update_contact_methods', 'trigger_update_contact_methods_insert',
-         'AFTER INSERT', 4, 'NEW TABLE AS new_customers'),
-        ('statement', 'update_contact_methods', 'trigger_update_contact_methods',
-         'AFTER UPDATE', 16, 'OLD TABLE AS old_customers NEW TABLE AS new_customers')
-    ) AS e(level, function, name, event, type, transitions)
-    WHERE e.level IS NULL OR e.level = expected_triggers.level
+        ('sync_contact_numbers'::name, 'trigger_sync_contact_numbers'::name, 'BEFORE INSERT OR UPDATE', 23::smallint, NULL),
+        ('initialize_contact_preferences', 'trigger_initialize_contact_preferences', 'AFTER INSERT', 5, NULL),
+        ('initialize_contact_preferences', 'trigger_initialize_contact_preferences_statement', 'AFTER INSERT', 4, false),
+        ('initialize_contact_preferences', 'trigger_initialize_contact_preferences_statement',
+         'AFTER INSERT OR UPDATE', 20, true),
+        ('update_contact_methods', 'trigger_update_contact_methods', 'AFTER INSERT OR UPDATE', 21, NULL),
+        ('update_contact_methods', 'trigger_update_contact_methods_statement', 'AFTER INSERT OR UPDATE', 20, NULL)
+    ) AS e(function, name, event, type, partitioned)
+    WHERE e.partitioned IS NULL OR e.partitioned = expected_triggers.partitioned
 $$;
-COMMENT ON FUNCTION contact_sync_internal.expected_triggers(text) IS
-    'the triggers that a customers table is to have, with the AFTER triggers at a level, row or statement';
+COMMENT ON FUNCTION contact_sync_internal.expected_triggers(boolean) IS
+    'the triggers that a customers table is to have';
 
-CREATE FUNCTION contact_sync_internal.present_level(customers oid) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT CASE WHEN bool_and(type & 1 = 1) THEN 'row' ELSE 'statement' END
-    FROM contact_sync_internal.sync_triggers(customers)
-    WHERE ours AND plain AND NOT clone AND relation = customers AND function = 'update_contact_methods'
-$$;
-COMMENT ON FUNCTION contact_sync_internal.present_level(oid) IS
-    'the level of our AFTER triggers on a table: row where there are such alone, else statement';
-
-CREATE FUNCTION contact_sync_internal.check_triggers(s contact_sync_internal.shape, level text)
+CREATE FUNCTION contact_sync_internal.check_triggers(s contact_sync_internal.shape)
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -51,17 +39,15 @@ AS $$
         -- PostgreSQL clones a partitioned table's triggers FOR EACH ROW to its partitions. Those FOR EACH STATEMENT fire
         -- for the table that a statement names, and for no other. Inheritance children need their own in any case.
         SELECT target.relation, target.name AS table_name, e.*
-        FROM target CROSS JOIN contact_sync_internal.expected_triggers(level) e
-        WHERE target.wanted OR target.of_partitioned AND e.transitions IS NOT NULL
+        FROM target CROSS JOIN contact_sync_internal.expected_triggers(s.kind = 'p') e
+        WHERE target.wanted OR target.of_partitioned AND e.level = 'STATEMENT'
     ), present AS MATERIALIZED (
         SELECT t.*, target.name AS table_name, e.name AS good_as
         FROM contact_sync_internal.sync_triggers(s.customers) t
              JOIN target USING (relation)
              LEFT JOIN wanted e
                   ON (e.relation, e.function, e.type) = (t.relation, t.function, t.type)
-                     AND t.ours AND t.plain
-                     AND t.new_table = (e.transitions IS NOT NULL)
-                     AND t.old_table = (coalesce(e.transitions, '') LIKE 'OLD TABLE%')
+                     AND t.ours AND t.plain AND NOT t.has_transition_tables
                      AND (coalesce(t.arguments[1], 'id'), coalesce(t.arguments[2], 'phone'),
                           coalesce(t.arguments[3], 'whatsapp'))
                          = (s.id_column::text, s.phone_column::text, s.whatsapp_column::text)
@@ -70,9 +56,11 @@ AS $$
         FROM present WHERE good_as IS NOT NULL AND NOT clone
         ORDER BY relation, good_as, state IN ('O', 'A') DESC, name = good_as DESC, name
     ), dropped AS MATERIALIZED (
-        -- Each goes as the new trigger of its name comes or, where there is none, its function's first.
+        -- Each goes as the new trigger of its name comes or, where there is none, its function's first. A partition's goes
+        -- before all others: the clone of its parent's may need the name.
         SELECT p.*, (SELECT w.name FROM wanted w
                      WHERE (w.relation, w.function) = (p.relation, p.function)
+                       AND (s.kind <> 'p' OR w.relation = s.customers)
                      ORDER BY w.name = p.name DESC, w.name LIMIT 1) AS goes_with
         FROM present p
         WHERE NOT p.clone AND NOT EXISTS (SELECT FROM kept WHERE kept.trigger = p.trigger)
@@ -85,7 +73,7 @@ AS $$
                 FROM pg_trigger t
                 WHERE t.tgname = wanted.name AND t.tgparentid = 0
                   AND (t.tgrelid = wanted.relation
-                       OR s.kind = 'p' AND wanted.transitions IS NULL     -- PostgreSQL clones it
+                       OR s.kind = 'p' AND wanted.level = 'ROW'     -- PostgreSQL clones it
                           AND t.tgrelid IN (SELECT relation FROM family))
                   AND NOT EXISTS (SELECT FROM dropped d WHERE d.trigger = t.oid)) AS name_taken
         FROM wanted LEFT JOIN kept ON (kept.relation, kept.good_as) = (wanted.relation, wanted.name)
@@ -102,7 +90,8 @@ AS $$
         UNION ALL
         -- A partition's own, beside the clone of its parent's, would do everything twice.
         SELECT 3, d.table_name, d.name, 'trigger', format('trigger %I on %s', d.name, d.table_name), 'fix',
-               'its parent''s trigger serves it', format('DROP TRIGGER %I ON %s;', d.name, d.table_name)
+               'its parent''s trigger serves it, or its definition differs',
+               format('DROP TRIGGER %I ON %s;', d.name, d.table_name)
         FROM dropped d WHERE d.ours AND d.goes_with IS NULL AND s.kind = 'p'
 
         UNION ALL
@@ -115,17 +104,15 @@ AS $$
                         'a trigger of another kind has its name: rename or drop ' || e.name_taken
                     WHEN e.kept_name IS NULL AND e.drops IS NULL THEN 'the trigger is missing'
                     WHEN e.kept_name IS NULL THEN
-                        'the trigger has another time, level, event, condition or other columns than it must have'
+                        'its definition differs: time, level, event, arguments, condition or transition tables'
                     WHEN e.drops IS NOT NULL THEN 'there is more than one trigger of this kind'
                     WHEN e.state = 'R' THEN 'the trigger fires for replicated rows only'
                     WHEN e.state NOT IN ('O', 'A') THEN 'the trigger is disabled' END,
                concat(e.drops,
                       CASE WHEN e.kept_name IS NULL THEN
                                format(E'CREATE TRIGGER %I %s ON %s\n'
-                                      '    %sFOR EACH %s EXECUTE FUNCTION contact_sync.%I(%s);',
-                                      e.name, e.event, e.table_name, 'REFERENCING ' || e.transitions || E'\n    ',
-                                      CASE WHEN e.transitions IS NULL THEN 'ROW' ELSE 'STATEMENT' END,
-                                      e.function, s.arguments)
+                                      '    FOR EACH %s EXECUTE FUNCTION contact_sync.%I(%s);',
+                                      e.name, e.event, e.table_name, e.level, e.function, s.arguments)
                            WHEN e.state NOT IN ('O', 'A') THEN
                                format('ALTER TABLE %s ENABLE TRIGGER %I;', e.table_name, e.kept_name) END)
         FROM expected e
@@ -147,11 +134,11 @@ AS $$
     )
     SELECT check_name, object, status, problem, CASE WHEN status IN ('fix', 'advice') THEN rtrim(fix, E'\n') END
     FROM finding ORDER BY step, table_name <> s.name, table_name, name LIKE 'trigger\_update\_contact\_methods%',
-                          name = 'trigger_initialize_contact_preferences', name
+                          name LIKE 'trigger\_initialize\_contact\_preferences%', name
 $$;
-COMMENT ON FUNCTION contact_sync_internal.check_triggers(contact_sync_internal.shape, text) IS 'what verify says of the triggers on customers';
+COMMENT ON FUNCTION contact_sync_internal.check_triggers(contact_sync_internal.shape) IS 'what verify says of the triggers on customers';
 
-CREATE FUNCTION contact_sync_internal.check_privileges(s contact_sync_internal.shape, level text)
+CREATE FUNCTION contact_sync_internal.check_privileges(s contact_sync_internal.shape)
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -166,7 +153,7 @@ AS $$
       AND NOT has_function_privilege(f.oid, 'EXECUTE')
       AND EXISTS (SELECT FROM (SELECT * FROM contact_sync_internal.check_tables(s)
                                UNION ALL
-                               SELECT * FROM contact_sync_internal.check_triggers(s, level)) AS c
+                               SELECT * FROM contact_sync_internal.check_triggers(s)) AS c
                   WHERE c.check_name IN ('touch_trigger', 'trigger') AND c.status = 'fix'
                     AND strpos(c.fix, format('contact_sync.%I(', f.proname)) > 0)
     UNION ALL
@@ -179,5 +166,5 @@ AS $$
     WHERE (n.nspname = 'contact_sync' OR n.oid = s.schema) AND NOT has_schema_privilege(s.owner, n.oid, 'USAGE')
     ORDER BY 1, 2
 $$;
-COMMENT ON FUNCTION contact_sync_internal.check_privileges(contact_sync_internal.shape, text) IS
+COMMENT ON FUNCTION contact_sync_internal.check_privileges(contact_sync_internal.shape) IS
     'what verify says of privileges that the owner of customers lacks';

@@ -4,14 +4,14 @@
 CREATE FUNCTION contact_sync.verify(
     customers regclass DEFAULT pg_catalog.to_regclass('customers'),
     id_column name DEFAULT NULL, phone_column name DEFAULT NULL, whatsapp_column name DEFAULT NULL,
-    rls text DEFAULT 'inherit', level text DEFAULT NULL)
+    rls text DEFAULT 'inherit')
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
 AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C STABLE;
-COMMENT ON FUNCTION contact_sync.verify(regclass, name, name, name, text, text) IS
+COMMENT ON FUNCTION contact_sync.verify(regclass, name, name, name, text) IS
     'checks a customers table and its contact tables: one row a check, with the SQL that mends what attach can mend';
 
 CREATE FUNCTION contact_sync_internal.verify_as_owner(
-    customers regclass, id_column name, phone_column name, whatsapp_column name, rls text, level text)
+    customers regclass, id_column name, phone_column name, whatsapp_column name, rls text)
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
     -- What is there is compared by its text, and with patterns that have backslashes.
@@ -19,17 +19,11 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 DECLARE
     s contact_sync_internal.shape;
-    present_level text;
 BEGIN
     IF rls IS NULL OR rls NOT IN ('inherit', 'keep') THEN
         RAISE EXCEPTION 'invalid value for parameter rls: %', coalesce(quote_literal(rls), 'null')
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'It is ''inherit'' (contact tables follow the policies of customers) or ''keep''.';
-    END IF;
-    IF level NOT IN ('row', 'statement') THEN
-        RAISE EXCEPTION 'invalid value for parameter level: %', quote_literal(level)
-            USING ERRCODE = 'invalid_parameter_value',
-                  HINT = 'The AFTER triggers are made FOR EACH ''statement'' or FOR EACH ''row''.';
     END IF;
     s := contact_sync_internal.describe(customers, id_column, phone_column, whatsapp_column);
 
@@ -41,17 +35,16 @@ BEGIN
         RETURN;
     END IF;
 
-    present_level := coalesce(level, contact_sync_internal.present_level(s.customers));
-    RETURN QUERY SELECT * FROM contact_sync_internal.check_privileges(s, present_level);
+    RETURN QUERY SELECT * FROM contact_sync_internal.check_privileges(s);
     -- Locks last until the transaction ends: the contact tables come first, what locks customers comes last.
     RETURN QUERY SELECT * FROM contact_sync_internal.check_quarantine(s);
     RETURN QUERY SELECT * FROM contact_sync_internal.check_tables(s);
     RETURN QUERY SELECT * FROM contact_sync_internal.check_policies(s, rls);
     RETURN QUERY SELECT * FROM contact_sync_internal.check_foreign_keys(s);
-    RETURN QUERY SELECT * FROM contact_sync_internal.check_triggers(s, present_level);
+    RETURN QUERY SELECT * FROM contact_sync_internal.check_triggers(s);
     RETURN QUERY SELECT * FROM contact_sync_internal.check_advice(s, rls);
     RETURN QUERY SELECT * FROM contact_sync_internal.check_failures(s);
 END
 $$;
-COMMENT ON FUNCTION contact_sync_internal.verify_as_owner(regclass, name, name, name, text, text) IS
+COMMENT ON FUNCTION contact_sync_internal.verify_as_owner(regclass, name, name, name, text) IS
     'contact_sync.verify, run as the owner of customers';

@@ -191,7 +191,9 @@ DROP TRIGGER tell_much ON contact_methods;
 DELETE FROM contact_sync.failures;
 DROP TRIGGER initialize ON customers;
 DROP TRIGGER update_methods ON customers;
-CREATE TRIGGER update_methods AFTER INSERT ON customers REFERENCING NEW TABLE AS new_rows
+CREATE TRIGGER update_methods AFTER INSERT ON customers
+    FOR EACH ROW EXECUTE FUNCTION contact_sync.update_contact_methods();
+CREATE TRIGGER update_methods_statement AFTER INSERT ON customers
     FOR EACH STATEMENT EXECUTE FUNCTION contact_sync.update_contact_methods();
 CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no room' USING ERRCODE = '53100'; END $$;
 CREATE TRIGGER no_room BEFORE INSERT ON contact_methods FOR EACH STATEMENT EXECUTE FUNCTION no_room();

@@ -197,8 +197,8 @@ DROP TYPE planted CASCADE;
 RESET ROLE;
 
 --
--- A foreign key of somebody else's table: what it does there to rows that refer fires that table's AFTER triggers, with
--- the owner's rights.  Their functions are refused as they are called; without them the contact table is written.
+-- A foreign key of somebody else's table: what it does there to rows that refer fires that table's AFTER triggers, before
+-- PostgreSQL 18 with the owner's rights (foreign_key_triggers.sql). Without triggers the contact table is written.
 --
 GRANT SELECT, REFERENCES ON contact_methods TO regress_security_mallory;
 CREATE SCHEMA regress_security_mallory AUTHORIZATION regress_security_mallory;
@@ -217,14 +217,7 @@ CREATE TABLE regress_security_mallory.claims (
 CREATE TRIGGER take AFTER UPDATE OR DELETE ON regress_security_mallory.claims
     FOR EACH ROW EXECUTE FUNCTION regress_security_mallory.take();
 INSERT INTO regress_security_mallory.claims VALUES (1, 'whatsapp');
-SET ROLE regress_security_app;
-UPDATE customers SET whatsapp = NULL, phone = NULL WHERE id = 1;
 RESET ROLE;
-SELECT status, object, problem FROM contact_sync.verify('customers')
-    WHERE (check_name, status) = ('untrusted_trigger', 'blocked');
-CALL contact_sync.reconcile('customers');
-SELECT count(*) FROM contact_methods WHERE customer_id = 1;
-SELECT * FROM regress_security_log.log;
 -- However the rows are changed, and in a session that knows the table as it was before
 ALTER TABLE regress_security_mallory.claims DISABLE TRIGGER take;
 DELETE FROM regress_security_mallory.claims;

@@ -335,7 +335,7 @@ BEGIN;
 DROP TRIGGER trigger_sync_contact_numbers ON customers;
 DROP TRIGGER trigger_initialize_contact_preferences ON customers;
 DROP TRIGGER trigger_update_contact_methods ON customers;
-DROP TRIGGER trigger_update_contact_methods_insert ON customers;
+DROP TRIGGER trigger_update_contact_methods_statement ON customers;
 CREATE TRIGGER numbers AFTER INSERT OR UPDATE ON customers
     FOR EACH ROW EXECUTE FUNCTION contact_sync.sync_contact_numbers();
 CREATE TRIGGER preferences AFTER INSERT ON customers
@@ -347,8 +347,8 @@ SELECT fix FROM contact_sync.attach('customers');
 SELECT * FROM wrong();
 ROLLBACK;
 BEGIN;      -- under another name is well; twice is not
-CREATE TRIGGER again AFTER UPDATE ON customers REFERENCING OLD TABLE AS was NEW TABLE AS is_now
-    FOR EACH STATEMENT EXECUTE FUNCTION contact_sync.update_contact_methods('id', 'phone', 'whatsapp');
+CREATE TRIGGER again AFTER INSERT OR UPDATE ON customers
+    FOR EACH ROW EXECUTE FUNCTION contact_sync.update_contact_methods('id', 'phone', 'whatsapp');
 SELECT * FROM wrong();
 DROP TRIGGER trigger_update_contact_methods ON customers;
 SELECT * FROM wrong();

@@ -1,10 +1,13 @@
-/// What the AFTER functions have in common: the way from a trigger event to a rule at work under the guard.
+/// What the AFTER functions have in common: row triggers note, statement triggers act, under the guard.
 #pragma once
+
+#include <algorithm>
 
 #include "contact_table.hpp"
 #include "event.hpp"
 #include "failure.hpp"
 #include "groups.hpp"
+#include "notes.hpp"
 #include "statement.hpp"
 
 namespace contact_sync
@@ -30,10 +33,10 @@ template <typename Rule> Binding &ready(const TriggerData &trigger)
 	}
 }
 
-/// Whether there may be something to do for a change. Raises nothing.
-template <typename Rule> bool concerns(const Binding &binding, const Change &change)
+inline bool key_changed(const Binding &binding, const Change &change)
 {
-	return !field(binding.id, change.after).null && Rule::concerns(binding, change);
+	return change.before != nullptr &&
+		   !same_bits(binding.id, field(binding.id, change.before), field(binding.id, change.after));
 }
 
 /// How long the parts of a statement wait for a lock, in milliseconds, after all of it waited in vain.
@@ -43,14 +46,15 @@ constexpr int lock_timeout_of_parts = 10;
 struct Progress
 {
 	bool has_tables; ///< the rule's tables are locked
-	int64 served;	 ///< changes in batches that were carried out
+	int64 served;	 ///< notes in batches that were carried out
+	int64 current;	 ///< notes in the batch that is being carried out
 };
 
-/// Serves the next `limit` changes that concern the rule. `are_new`: their customers have no contact data yet, as far
-/// as anybody can tell. To be called under the guard; raises what the rule's statements raise.
+/// Carries out what `size` notes ask for; the customers of the first `new_size` have no contact data yet, as far as
+/// anybody can tell. To be called under the guard; raises what the rule's statements raise.
 template <typename Rule>
-void serve(Attempt &attempt, const TriggerData &trigger, const Work &work, Changes &changes, int64 limit, bool are_new,
-		   Failures &failures, Progress &progress)
+void serve(Attempt &attempt, const TriggerData &trigger, const Work &work, const Note *notes, int64 size,
+		   int64 new_size, Failures &failures, Progress &progress)
 {
 	fault("serve");
 	Binding &binding = ready<Rule>(trigger);
@@ -69,122 +73,172 @@ void serve(Attempt &attempt, const TriggerData &trigger, const Work &work, Chang
 	const MemoryContext memory =
 		AllocSetContextCreate(CurrentMemoryContext, "contact_sync batch", ALLOCSET_DEFAULT_SIZES);
 	const MemoryContext caller = MemoryContextSwitchTo(memory);
-	Change change;
-	bool more = true;
-	while (more && progress.served < limit)
+	while (progress.served < size)
 	{
+		CHECK_FOR_INTERRUPTS();
+		const bool are_new = progress.served < new_size;
+		const int64 left = (are_new ? new_size : size) - progress.served;
+		progress.current = Min(left, Batch::limit(binding, are_new));
 		typename Rule::Tasks tasks(binding);
-		int size = 0;
-		while (size < Min(limit - progress.served, Batch::limit(binding, are_new)) && (more = changes.next(change)))
-			if (concerns<Rule>(binding, change))
-			{
-				rule.plan(binding, trigger, work, change, tasks, failures);
-				size++;
-			}
+		for (int64 i = 0; i < progress.current; i++)
+			rule.plan(binding, work, notes[progress.served + i], tasks, failures);
 		rule.carry_out(binding, tasks, are_new);
 		fault("served");
-		progress.served += size;
+		progress.served += std::exchange(progress.current, 0);
 		MemoryContextReset(memory);
 	}
 	MemoryContextSwitchTo(caller);
 }
 
-/// How many of the next `limit` changes concern the rule: all, where there are so many. Leaves the place where it is.
-template <typename Rule> int64 count(const Binding &binding, Changes &changes, int64 limit)
+/// Acts on notes, those of new customers first. All of them are one attempt. Where that fails for what is in a row, it
+/// is made again in parts, until the rows at fault stand alone.
+template <typename Rule>
+void act(const TriggerData &trigger, const Work &work, const Note *notes, int64 size, int64 new_size)
 {
-	int64 found = 0;
-	Change change;
-	changes.mark();
-	while (found < limit && changes.next(change))
-		found += concerns<Rule>(binding, change);
-	changes.back();
-	return found;
+	const Binding &binding = work.binding;
+	const Rule &known = binding_of(trigger).template state<Rule>();
+	if (known.looked_up && !known.target.is_usable())
+	{
+		skip(work, known.target.sqlstate, known.target.problem);
+		return;
+	}
+
+	Failures failures(work, TRIGGER_FIRED_FOR_ROW(trigger.tg_event));
+	int lock_timeout = 0; // the full one
+	for (Groups groups(size); groups.next();)
+	{
+		const int64 group_size = groups.size();
+		const int64 group_new = std::clamp<int64>(new_size, 0, group_size);
+		Progress progress = {};
+		const Error *error =
+			attempt({binding.owner, 0, lock_timeout},
+					[&trigger, &work, notes, group_size, group_new, &failures, &progress](Attempt &attempt)
+					{ serve<Rule>(attempt, trigger, work, notes, group_size, group_new, failures, progress); });
+		if (error != nullptr)
+		{
+			failures.forget();
+			const bool is_there_or_gone =
+				error->sqlstate == ERRCODE_UNIQUE_VIOLATION || error->sqlstate == ERRCODE_FOREIGN_KEY_VIOLATION;
+			// A row that another session holds. All that the statement waits for it was waited, so parts do not wait.
+			const bool is_locked =
+				error->sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || error->sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED;
+			if (is_locked)
+				lock_timeout = lock_timeout_of_parts;
+			if (group_new > 0 && is_there_or_gone)
+			{
+				new_size = 0;
+				groups.try_again();
+				continue;
+			}
+			if ((may_be_one_rows_fault(error->sqlstate) || (is_locked && progress.has_tables)) &&
+				groups.split(progress.served, progress.current))
+				continue;
+			for (int64 i = 0; i < group_size; i++)
+				failures.add({{notes[i].key, false}, *error, work.state_after_failure});
+		}
+		failures.record();
+		notes += group_size;
+		new_size -= group_size;
+	}
+	failures.sum_up();
+}
+
+/// Acts on all that a statement has noted. `are_new`: an INSERT that was noted is of a new customer.
+template <typename Rule> void act(const TriggerData &trigger, const Work &work, Notes &notes, bool are_new)
+{
+	notes.take();
+	const Note *begin = notes.begin();
+	const Note *end = begin + notes.size();
+	const auto is_insert = [](const Note &note) { return note.is_insert; };
+	const int64 new_size = are_new ? std::count_if(begin, end, is_insert) : 0;
+	if (new_size > 0 && new_size < notes.size())
+	{
+		auto *ordered = static_cast<Note *>(MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Note) * notes.size()));
+		std::partition_copy(begin, end, ordered, ordered + new_size, is_insert);
+		begin = ordered;
+	}
+	act<Rule>(trigger, work, begin, notes.size(), new_size);
+	notes.free();
+}
+
+/// Whether a statement trigger is sure to follow this event, and so acts on what is noted of it.
+inline bool is_followed(const TriggerData &trigger, const Binding &binding)
+{
+	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA || trigger.tg_trigger->tgdeferrable)
+		return false;
+	return TRIGGER_FIRED_BY_INSERT(trigger.tg_event) ? binding.followed.insert : binding.followed.update;
+}
+
+/// A row trigger's part: notes the customer, or acts at once where no statement trigger will.
+template <typename Rule> void note(const TriggerData &trigger, const Work &work)
+{
+	const Binding &binding = work.binding;
+	const Change change = change_of(trigger);
+	if (field(binding.id, change.after).null || !Rule::concerns(binding, change))
+		return; // as most do, for they change no number
+
+	// A row that moves between partitions arrives as an INSERT, too.
+	const bool are_new = !binding.is_partition;
+	const Note note = Rule::note(binding, change);
+	if (is_followed(trigger, binding))
+	{
+		Notes *notes = &Notes::of(binding);
+		if (notes->are_many())
+		{
+			act<Rule>(trigger, work, *notes, are_new);
+			notes = &Notes::of(binding);
+		}
+		notes->add(note);
+		return;
+	}
+
+	// A foreign key's own triggers follow a changed key with the contact rows. Rows at the new key would be in their
+	// way, outside of any guard.
+	if (key_changed(binding, change) && strcmp(trigger.tg_trigger->tgname, "RI_ConstraintTrigger_a") < 0)
+	{
+		skip(work, ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
+			 psprintf("trigger \"%s\" fires before those of foreign keys, so it leaves changes of the key alone",
+					  trigger.tg_trigger->tgname));
+		return;
+	}
+	act<Rule>(trigger, work, &note, 1, are_new && note.is_insert ? 1 : 0);
 }
 
 /// Serves a trigger event with a rule: a struct, kept with the binding and zeroed at first, that has
 ///
 ///   name, timing, state_after_failure    its function's name, when that fires, the DETAIL when it fails
 ///   concerns(binding, change)            whether there may be anything to do; cheap, and raises nothing
+///   note(binding, change)                what to keep of such a change; raises nothing
 ///   looked_up, look_up(binding), lock()  finds its tables and locks them, under the guard
 ///   target                               the table that it writes
 ///   runs_users_code()                    whether code of users may run there
 ///   Tasks                                what is to be done for some customers
-///   plan(..., change, tasks, failures)   adds to them what a change asks for
+///   plan(..., note, tasks, failures)     adds to them what a note asks for
 ///   carry_out(binding, tasks, are_new)   does it
-///
-/// All of a statement is one attempt. Where that fails for what is in a row, it is made again in parts, until the rows
-/// at fault stand alone.
 template <typename Rule> Datum after_trigger(const TriggerData &trigger)
 {
 	static_assert(std::is_trivially_destructible_v<Rule>);
 
-	Binding &binding = binding_of(trigger);
+	const Binding &binding = binding_of(trigger);
 	const Work work = {Rule::name, Rule::state_after_failure, binding};
 	if (!is_fit(work, trigger, Rule::timing) || !has_key(work))
 		return unchanged_row(trigger);
 
-	Changes changes(trigger, binding);
-	changes.mark();
-	Change change;
-	do
-		if (!changes.next(change))
-			return unchanged_row(trigger); // as most statements do, for they change no number
-	while (!concerns<Rule>(binding, change));
-	changes.back();
-
-	const Rule &known = binding.state<Rule>();
-	if (known.looked_up && !known.target.is_usable())
+	if (!binding.is_of_owner)
+		skip(work, ERRCODE_INSUFFICIENT_PRIVILEGE,
+			 psprintf("table \"%s\" does not belong to the owner of the customers",
+					  RelationGetRelationName(trigger.tg_relation)));
+	else if (TRIGGER_FIRED_FOR_ROW(trigger.tg_event))
+		note<Rule>(trigger, work);
+	else if (Notes *notes = Notes::find(binding))
 	{
-		skip(work, known.target.sqlstate, known.target.problem);
-		return unchanged_row(trigger);
+		const bool are_new =
+			TRIGGER_FIRED_BY_INSERT(trigger.tg_event) || !(binding.is_partition || binding.is_partitioned);
+		act<Rule>(trigger, work, *notes, are_new);
 	}
-
-	Failures failures(work, changes.by_row());
-	int lock_timeout = 0; // the full one
-	// A row that moves between partitions arrives as an INSERT where the trigger is FOR EACH ROW.
-	bool are_new = TRIGGER_FIRED_BY_INSERT(trigger.tg_event) && !(changes.by_row() && binding.is_partition);
-	for (Groups groups; groups.next();)
-	{
-		changes.mark();
-		const int64 size = groups.size();
-		Progress progress = {};
-		const Error *error =
-			attempt({binding.owner, 0, lock_timeout},
-					[&trigger, &work, &changes, size, are_new, &failures, &progress](Attempt &attempt)
-					{ serve<Rule>(attempt, trigger, work, changes, size, are_new, failures, progress); });
-		if (error == nullptr)
-		{
-			failures.record();
-			continue;
-		}
-
-		failures.forget();
-		changes.back();
-		const bool is_there_or_gone =
-			error->sqlstate == ERRCODE_UNIQUE_VIOLATION || error->sqlstate == ERRCODE_FOREIGN_KEY_VIOLATION;
-		// A row that another session holds. All that the statement waits for it was waited, so the parts do not wait.
-		const bool is_locked =
-			error->sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || error->sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED;
-		if (is_locked)
-			lock_timeout = lock_timeout_of_parts;
-		if (are_new && is_there_or_gone)
-		{
-			are_new = false;
-			groups.try_again();
-		}
-		else if (!(may_be_one_rows_fault(error->sqlstate) || (is_locked && progress.has_tables)) ||
-				 !groups.split(count<Rule>(binding, changes, size), progress.served, Batch::limit(binding, are_new)))
-		{
-			for (int64 left = size; left > 0 && changes.next(change);)
-				if (concerns<Rule>(binding, change))
-				{
-					failures.add({field(binding.id, change.after), *error, work.state_after_failure});
-					left--;
-				}
-			failures.record();
-		}
-	}
-	failures.sum_up();
+	else if (!binding.has_row_trigger)
+		skip(work, ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
+			 psprintf("there is no FOR EACH ROW trigger beside trigger \"%s\"", trigger.tg_trigger->tgname));
 	return unchanged_row(trigger);
 }
 

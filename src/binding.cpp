@@ -2,10 +2,10 @@
 
 #include "fault.hpp"
 #include "guard.hpp"
+#include "identity.hpp"
 
 extern "C"
 {
-#include "catalog/partition.h"
 #include "catalog/pg_operator.h"
 #include "utils/inval.h"
 #include "utils/typcache.h"
@@ -105,14 +105,6 @@ const char *qualified_name(Oid table)
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)), get_rel_name(table));
 }
 
-/// A partition whose DETACH CONCURRENTLY is pending has no ancestors any more.
-Oid topmost_parent(Relation relation)
-{
-	const List *ancestors =
-		relation->rd_rel->relispartition ? get_partition_ancestors(RelationGetRelid(relation)) : NIL;
-	return ancestors == NIL ? RelationGetRelid(relation) : llast_oid(ancestors);
-}
-
 // By the name that cannot be captured, as ri_triggers.c's ri_GenerateQual() has it.
 const char *equality_operator(Oid type)
 {
@@ -137,31 +129,31 @@ Binding *bind(const TriggerData &trigger)
 
 	fault("bind");
 	auto *binding = static_cast<Binding *>(palloc0(sizeof(Binding)));
-	const Oid topmost = topmost_parent(relation);
+	const Trigger &definition = *trigger.tg_trigger;
+	const ColumnNames columns = column_names(definition.tgnargs, definition.tgargs);
+	const Lineage lineage = lineage_of(relation, columns);
 	binding->context = context;
-	binding->trigger = trigger.tg_trigger->tgoid;
+	binding->trigger = definition.tgoid;
+	binding->function = definition.tgfoid;
 	binding->table = RelationGetRelid(relation);
-	binding->owner = relation->rd_rel->relowner;
-	binding->schema = get_rel_namespace(topmost);
-	binding->table_name = qualified_name(binding->table);
-	binding->customers = qualified_name(topmost);
-	binding->plain_name = psprintf("%s.%s", get_namespace_name(binding->schema), get_rel_name(topmost));
+	binding->topmost = llast_oid(lineage.tables);
+	binding->owner = owner_of(binding->topmost);
+	binding->schema = get_rel_namespace(binding->topmost);
+	binding->customers = qualified_name(binding->topmost);
+	binding->plain_name = psprintf("%s.%s", get_namespace_name(binding->schema), get_rel_name(binding->topmost));
 	binding->search_path = search_path_of(binding->schema);
-	binding->extension_schema = get_func_namespace(trigger.tg_trigger->tgfoid);
-	binding->number = quote_qualified_identifier(get_namespace_name(binding->extension_schema), "number");
+	binding->number = quote_qualified_identifier(get_namespace_name(get_func_namespace(definition.tgfoid)), "number");
 	binding->is_partition = relation->rd_rel->relispartition;
-	binding->columns = CreateTupleDescCopyConstr(RelationGetDescr(relation));
-
-	const char *names[max_arguments];
-	for (int i = 0; i < max_arguments; i++)
-		names[i] = i < trigger.tg_trigger->tgnargs ? trigger.tg_trigger->tgargs[i] : default_columns[i];
-	binding->id = column(RelationGetDescr(relation), names[0]);
-	binding->phone = column(RelationGetDescr(relation), names[1]);
-	binding->whatsapp = column(RelationGetDescr(relation), names[2]);
+	binding->is_partitioned = relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
+	binding->is_of_owner = has_privs_of_role(relation->rd_rel->relowner, binding->owner);
+	binding->has_row_trigger = has_row_trigger(binding->table, definition.tgfoid, columns);
+	binding->followed = followed_by_statement_triggers(lineage, definition.tgfoid, columns);
+	binding->id = column(RelationGetDescr(relation), columns.names[0]);
+	binding->phone = column(RelationGetDescr(relation), columns.names[1]);
+	binding->whatsapp = column(RelationGetDescr(relation), columns.names[2]);
 	if (AttributeNumberIsValid(binding->id.number))
 		binding->key_equality = equality_operator(binding->id.type);
-
-	binding->tables = list_make2_oid(binding->table, topmost);
+	binding->tables = lineage.tables;
 
 	MemoryContextSwitchTo(caller);
 	// Whole: only now it may outlive an ERROR.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "column.hpp"
+#include "lineage.hpp"
 #include "postgres.hpp"
 
 extern "C"
@@ -14,26 +15,25 @@ extern "C"
 namespace contact_sync
 {
 
-/// The trigger's arguments, each optional from the right: the columns of the customer's id, phone and whatsapp.
-constexpr const char *default_columns[] = {"id", "phone", "whatsapp"};
-constexpr int max_arguments = lengthof(default_columns);
-
 /// A trigger bound to its table. Whatever it points to lives in `context`.
 struct Binding
 {
 	Oid trigger;
+	Oid function;			  ///< the trigger's
 	Oid table;				  ///< the customers table, or the partition or child of it that the trigger is on
-	Oid owner;				  ///< of that table: the role that contact data is written as
-	Oid schema;				  ///< where the contact tables are: the topmost parent's schema
-	Oid extension_schema;	  ///< where number() and the table failures are: the schema of the trigger's function
-	const char *table_name;	  ///< qualified and quoted, for SQL
-	const char *customers;	  ///< the topmost parent's name, qualified and quoted, for failures and for SQL
+	Oid topmost;			  ///< the topmost table of its lineage: what contact data is written from
+	Oid owner;				  ///< of the topmost: the role that contact data is written as
+	Oid schema;				  ///< of the topmost: where the contact tables are
+	const char *customers;	  ///< the topmost's name, qualified and quoted, for failures and for SQL
 	const char *plain_name;	  ///< the same for people, who see it in double quotes
 	const char *search_path;  ///< for the body: pg_catalog, the schema, pg_temp
 	const char *key_equality; ///< the operator that compares keys, qualified; null where the type has none
 	const char *number;		  ///< the function number(), qualified and quoted
 	bool is_partition;
-	TupleDesc columns; ///< of the table
+	bool is_partitioned;
+	bool is_of_owner;	  ///< the table's own owner has the rights of the topmost's
+	bool has_row_trigger; ///< beside a statement trigger
+	Followed followed;	  ///< which row events a statement trigger follows
 	Column id;
 	Column phone;
 	Column whatsapp;

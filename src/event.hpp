@@ -1,12 +1,7 @@
-/// A trigger event: what fired, and which rows changed.
+/// A trigger event: what fired, and how the row changed.
 #pragma once
 
-#include "binding.hpp"
-
-extern "C"
-{
-#include "utils/tuplestore.h"
-}
+#include "postgres.hpp"
 
 namespace contact_sync
 {
@@ -18,55 +13,14 @@ struct Change
 	TupleTableSlot *after;
 };
 
-/// The rows that a trigger event changed, one after the other, whatever the trigger's level: the one row of a FOR EACH
-/// ROW trigger, or the transition tables of a FOR EACH STATEMENT trigger, walked in step.
-class Changes
-{
-  public:
-	/// To be made and used in one call of the trigger function; raises what allocating raises.
-	Changes(const TriggerData &trigger, const Binding &binding);
+/// The change of a FOR EACH ROW trigger.
+Change change_of(const TriggerData &trigger);
 
-	/// Whether there is another row, and that row. The slots are good until the next call. Raises what reading a
-	/// temporary file raises, and 57014.
-	bool next(Change &change);
-
-	/// Remembers the place before the row that next() gives next; back() returns to it, any number of times.
-	void mark();
-	void back();
-
-	/// Whether rows come one by one, each in an event of its own.
-	bool by_row() const { return after_.rows == nullptr; }
-
-  private:
-	/// A transition table, and places of our own in it: a tuplestore never frees a read pointer, so two are all we
-	/// take.
-	struct Table
-	{
-		Tuplestorestate *rows; ///< null where there is none
-		TupleTableSlot *slot;
-		int place;
-		int marked; ///< -1 before the first mark()
-		int64 left;
-		int64 left_at_mark;
-
-		void open(Tuplestorestate *table, TupleDesc columns);
-		bool read();
-		void mark();
-		void back();
-	};
-
-	const Column &key_;
-	Change row_;
-	bool done_ = false;
-	Table before_ = {};
-	Table after_ = {};
-};
-
-/// When a trigger function is meant to fire: BEFORE for each row, AFTER at either level.
+/// When a trigger function is meant to fire: BEFORE each row, or AFTER each row and each statement.
 struct Timing
 {
 	bool before;
-	bool insert;
+	bool insert; ///< of rows; a statement that updates may insert some into another partition
 	bool update;
 };
 

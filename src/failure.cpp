@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "identity.hpp"
 #include "statement.hpp"
 
 extern "C"
@@ -56,16 +57,6 @@ Oid failures_table()
 {
 	const Oid schema = get_namespace_oid("contact_sync", true);
 	return OidIsValid(schema) ? get_relname_relid("failures", schema) : InvalidOid;
-}
-
-Oid owner_of(Oid table)
-{
-	const HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
-	if (!HeapTupleIsValid(tuple))
-		return InvalidOid; // planning the statement will say what is missing
-	const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
 }
 
 /// Records failures by the text of their customers' keys, with the rights of the owner of contact_sync.failures: one

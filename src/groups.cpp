@@ -35,10 +35,9 @@ void Groups::try_again()
 	waiting_[waiting_count_++] = size_;
 }
 
-bool Groups::split(int64 size, int64 served, int64 batch)
+bool Groups::split(int64 served, int64 failed)
 {
-	const int64 failed = Min(batch, size - served);
-	const int64 parts[] = {size - served - failed, failed - failed / 2, failed / 2, served};
+	const int64 parts[] = {size_ - served - failed, failed - failed / 2, failed / 2, served};
 	const auto count = std::count_if(std::begin(parts), std::end(parts), [](int64 part) { return part > 0; });
 
 	// Those that wait have an attempt coming too.

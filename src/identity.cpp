@@ -26,6 +26,16 @@ void resume(const Identity &before)
 	acting = before.acting_role;
 }
 
+Oid owner_of(Oid table)
+{
+	const HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
 Oid acting_role()
 {
 	return acting;

@@ -24,6 +24,9 @@ Identity assume(Oid role, int security_context = 0);
 /// Restores what assume() returned.
 void resume(const Identity &before);
 
+/// The owner of a table; InvalidOid where there is no such table.
+Oid owner_of(Oid table);
+
 /// The role that contact_sync acts as at this moment, or InvalidOid.
 Oid acting_role();
 void restore_acting_role(Oid role);

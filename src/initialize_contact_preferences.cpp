@@ -25,6 +25,11 @@ struct InitializeContactPreferences
 
 	static bool concerns(const Binding &, const Change &) { return true; }
 
+	static Note note(const Binding &binding, const Change &change)
+	{
+		return note_of(binding, field(binding.id, change.after).value, true, unchanged, unchanged);
+	}
+
 	void look_up(Binding &binding)
 	{
 		target = contact_table(binding, "contact_preferences", RowExclusiveLock, {"customer_id"});
@@ -41,10 +46,9 @@ struct InitializeContactPreferences
 	/// Whether ON CONFLICT may be used: PostgreSQL refuses it where rules rewrite an INSERT.
 	bool has_arbiter() const { return unique == Unique::immediate && !target.has_rules; }
 
-	static void plan(const Binding &binding, const TriggerData &, const Work &, const Change &change, Tasks &customers,
-					 Failures &)
+	static void plan(const Binding &, const Work &, const Note &note, Tasks &customers, Failures &)
 	{
-		customers.add(field(binding.id, change.after).value, true, true);
+		customers.add(note.key, true, true);
 	}
 
 	/// One row for each customer with the table's own defaults, unless there is one.
@@ -62,7 +66,7 @@ struct InitializeContactPreferences
 										   target.name, binding.key_equality));
 		};
 
-		const List *relations = list_make2_oid(binding.table, target.oid);
+		const List *relations = list_make2_oid(binding.topmost, target.oid);
 		if (are_new && unique == Unique::immediate && references_customers)
 			execute(binding, insert_new, customers, relations, new_sql);
 		else

@@ -264,7 +264,7 @@ const char *from_batch(bool many, bool in_order)
 
 const char *from_customers(const Binding &binding, bool many, bool in_order)
 {
-	return psprintf("%s JOIN %s AS c ON c.%s %s k.id", from_batch(many, in_order), binding.table_name,
+	return psprintf("%s JOIN %s AS c ON c.%s %s k.id", from_batch(many, in_order), binding.customers,
 					quote_identifier(NameStr(binding.id.name)), binding.key_equality);
 }
 

@@ -104,9 +104,8 @@ Datum sync_contact_numbers(const TriggerData &trigger)
 	if (phone.generated || whatsapp.generated || !has_column(work, phone) || !has_column(work, whatsapp))
 		return unchanged_row(trigger);
 
-	Changes changes(trigger, binding);
-	Change change;
-	if (!changes.next(change) || !concerns(binding, change))
+	const Change change = change_of(trigger);
+	if (!concerns(binding, change))
 		return unchanged_row(trigger);
 	const Field key = AttributeNumberIsValid(binding.id.number) ? field(binding.id, change.after) : Field{0, true};
 

@@ -2,11 +2,6 @@
 #include "functions.hpp"
 #include "methods_sql.hpp"
 
-extern "C"
-{
-#include "mb/pg_wchar.h"
-}
-
 namespace contact_sync
 {
 
@@ -16,12 +11,6 @@ namespace
 // whatsapp is the method whatsapp; phone is sms and phone_call.
 constexpr int methods_of_whatsapp = 1;
 constexpr int methods_of_phone = 2;
-
-bool key_changed(const Binding &binding, const Change &change)
-{
-	return change.before != nullptr &&
-		   !same_bits(binding.id, field(binding.id, change.before), field(binding.id, change.after));
-}
 
 /// Whether the number in a column has to be looked at.
 bool concerns_column(const Binding &binding, const Column &column, const Change &change)
@@ -65,6 +54,20 @@ struct UpdateContactMethods
 		return concerns_column(binding, binding.phone, change) || concerns_column(binding, binding.whatsapp, change);
 	}
 
+	static Note note(const Binding &binding, const Change &change)
+	{
+		const auto length = [&binding, &change](const Column &column)
+		{
+			if (!concerns_column(binding, column, change))
+				return unchanged;
+			const Length length = length_of(column, field(column, change.after));
+			// A new customer has no methods to remove.
+			return length == 0 && change.before == nullptr && !binding.is_partition ? unchanged : length;
+		};
+		return note_of(binding, field(binding.id, change.after).value, change.before == nullptr, length(binding.phone),
+					   length(binding.whatsapp));
+	}
+
 	void look_up(Binding &binding)
 	{
 		target =
@@ -93,59 +96,34 @@ struct UpdateContactMethods
 
 	bool runs_users_code() const { return target.runs_users_code || preferences.runs_users_code; }
 
-	enum class Task
+	/// Whether a number of this length fits. One that does not is left out, and that is a failure.
+	bool fits(const Column &column, const Note &note, Length length, Failures &failures) const
 	{
-		nothing,
-		write,
-		remove,
-	};
-
-	/// The task for a column. A number that does not fit is left out of it, and that is a failure.
-	Task task(const Binding &binding, const Work &work, const Change &change, const Column &column,
-			  Failures &failures) const
-	{
-		if (!has_column(work, column) || !concerns_column(binding, column, change))
-			return Task::nothing;
-		const std::string_view number = number_in(column, field(column, change.after));
-		if (number.empty())
-			return change.before != nullptr || binding.is_partition ? Task::remove : Task::nothing;
-		if (max_characters >= 0 &&
-			pg_mbstrlen_with_len(number.data(), static_cast<int>(number.size())) > max_characters)
-		{
-			const char *message = psprintf("%s number is too long for column \"phone_number\" of table "
-										   "\"contact_methods\": it has room for %d characters",
-										   NameStr(column.name), max_characters);
-			failures.add({field(binding.id, change.after),
-						  {ERRCODE_STRING_DATA_RIGHT_TRUNCATION, message, nullptr, nullptr},
-						  "The customer's row is saved; the methods concerned keep the number they had, if any."});
-			return Task::nothing;
-		}
-		return Task::write;
+		if (max_characters < 0 || length == unknown || length <= max_characters)
+			return true;
+		const char *message = psprintf("%s number is too long for column \"phone_number\" of table "
+									   "\"contact_methods\": it has room for %d characters",
+									   NameStr(column.name), max_characters);
+		failures.add({{note.key, false},
+					  {ERRCODE_STRING_DATA_RIGHT_TRUNCATION, message, nullptr, nullptr},
+					  "The customer's row is saved; the methods concerned keep the number they had, if any."});
+		return false;
 	}
 
-	void plan(const Binding &binding, const TriggerData &trigger, const Work &work, const Change &change, Tasks &tasks,
-			  Failures &failures) const
+	void plan(const Binding &binding, const Work &work, const Note &note, Tasks &tasks, Failures &failures) const
 	{
-		// A foreign key's own triggers follow a changed key with the contact rows. Rows that a trigger had made at the
-		// new key before them would be in their way, outside of any guard.
-		if (TRIGGER_FIRED_FOR_ROW(trigger.tg_event) && key_changed(binding, change) &&
-			strcmp(trigger.tg_trigger->tgname, "RI_ConstraintTrigger_a") < 0)
-		{
-			skip(work, ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
-				 psprintf("trigger \"%s\" fires before those of foreign keys, so it leaves changes of the key alone",
-						  trigger.tg_trigger->tgname));
-			return;
-		}
-
-		const Task whatsapp = task(binding, work, change, binding.whatsapp, failures);
-		const Task phone = task(binding, work, change, binding.phone, failures);
-		const Datum key = field(binding.id, change.after).value;
-		if (whatsapp == Task::write || phone == Task::write)
-			tasks.to_write.add(key, whatsapp == Task::write, phone == Task::write);
-		if (whatsapp == Task::remove || phone == Task::remove)
-			tasks.to_remove.add(key, whatsapp == Task::remove, phone == Task::remove);
-		tasks.rows_to_write +=
-			(whatsapp == Task::write ? methods_of_whatsapp : 0) + (phone == Task::write ? methods_of_phone : 0);
+		const auto is_to_write = [this, &work, &note, &failures](const Column &column, Length length) {
+			return has_column(work, column) && length != unchanged && length != 0 &&
+				   fits(column, note, length, failures);
+		};
+		const auto is_to_remove = [](Length length) { return length == 0 || length == unknown; };
+		const bool write_whatsapp = is_to_write(binding.whatsapp, note.whatsapp);
+		const bool write_phone = is_to_write(binding.phone, note.phone);
+		if (write_whatsapp || write_phone)
+			tasks.to_write.add(note.key, write_whatsapp, write_phone);
+		if (is_to_remove(note.whatsapp) || is_to_remove(note.phone))
+			tasks.to_remove.add(note.key, is_to_remove(note.whatsapp), is_to_remove(note.phone));
+		tasks.rows_to_write += (write_whatsapp ? methods_of_whatsapp : 0) + (write_phone ? methods_of_phone : 0);
 	}
 
 	/// Inserts what is not there, where rules may rewrite that.
@@ -178,7 +156,7 @@ struct UpdateContactMethods
 		const auto update_with = [this, &binding](bool many) { return update_sql(binding, target, many); };
 		const auto remove_with = [this, &binding](bool many) { return delete_sql(binding, target, many); };
 
-		List *relations = list_make2_oid(binding.table, target.oid);
+		List *relations = list_make2_oid(binding.topmost, target.oid);
 		if (preferences.is_usable())
 			relations = lappend_oid(relations, preferences.oid);
 		if (are_new && unique == Unique::immediate)

@@ -24,7 +24,7 @@ bool is_ours(Oid function, const Binding &binding)
 	if (!HeapTupleIsValid(tuple))
 		return false;
 	const auto *form = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple));
-	const bool is_ours = form->prolang == ClanguageId && form->pronamespace == binding.extension_schema;
+	const bool is_ours = form->prolang == ClanguageId && form->pronamespace == get_func_namespace(binding.function);
 	ReleaseSysCache(tuple);
 	return is_ours;
 }
