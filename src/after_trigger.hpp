@@ -90,8 +90,16 @@ void serve(Attempt &attempt, const TriggerData &trigger, const Work &work, const
 	MemoryContextSwitchTo(caller);
 }
 
-/// Acts on notes, those of new customers first. All of them are one attempt. Where that fails for what is in a row, it
-/// is made again in parts, until the rows at fault stand alone.
+/// Whether a row that came by an INSERT is a new customer's: one that moves to another partition comes by one, too.
+inline bool inserts_are_new(const TriggerData &trigger, const Binding &binding)
+{
+	if (TRIGGER_FIRED_FOR_STATEMENT(trigger.tg_event) && TRIGGER_FIRED_BY_INSERT(trigger.tg_event))
+		return true;
+	return !binding.is_partition && !binding.is_partitioned;
+}
+
+/// Acts on `size` notes, of which the first `new_size` are of new customers. All of them are one attempt. Where that
+/// fails for what is in a row, it is made again in parts, until the rows at fault stand alone.
 template <typename Rule>
 void act(const TriggerData &trigger, const Work &work, const Note *notes, int64 size, int64 new_size)
 {
@@ -143,22 +151,37 @@ void act(const TriggerData &trigger, const Work &work, const Note *notes, int64 
 	failures.sum_up();
 }
 
-/// Acts on all that a statement has noted. `are_new`: an INSERT that was noted is of a new customer.
-template <typename Rule> void act(const TriggerData &trigger, const Work &work, Notes &notes, bool are_new)
+/// Acts on notes as the trigger that made the first of them, at the event of another one.
+inline void act_in_place(const TriggerData &trigger, const Notes &notes)
 {
-	notes.take();
-	const Note *begin = notes.begin();
-	const Note *end = begin + notes.size();
-	const auto is_insert = [](const Note &note) { return note.is_insert; };
-	const int64 new_size = are_new ? std::count_if(begin, end, is_insert) : 0;
-	if (new_size > 0 && new_size < notes.size())
+	const Relation table = relation_open(notes.binding().table, NoLock);
+	// A copy, as the executor has one: the relation cache may drop its own at any time.
+	const TriggerDesc *triggers = CopyTriggerDesc(table->trigdesc);
+	for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++)
+		if (triggers->triggers[i].tgoid == notes.binding().trigger)
+		{
+			TriggerData event = trigger;
+			event.tg_relation = table;
+			event.tg_trigger = &triggers->triggers[i];
+			notes.purpose().act(event, notes);
+			break;
+		}
+	relation_close(table, NoLock);
+}
+
+/// Acts on what the statement has noted for this rule, and before on what it has noted for those that this one builds
+/// on.
+template <typename Rule> void act_on_notes(const TriggerData &trigger, const Binding &binding)
+{
+	for (Notes *notes; (notes = Notes::first_of(binding)) != nullptr && notes->purpose().order <= Rule::purpose.order;)
 	{
-		auto *ordered = static_cast<Note *>(MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Note) * notes.size()));
-		std::partition_copy(begin, end, ordered, ordered + new_size, is_insert);
-		begin = ordered;
+		notes->take();
+		if (&notes->purpose() == &Rule::purpose)
+			Rule::purpose.act(trigger, *notes);
+		else
+			act_in_place(trigger, *notes);
+		notes->free();
 	}
-	act<Rule>(trigger, work, begin, notes.size(), new_size);
-	notes.free();
 }
 
 /// Whether a statement trigger is sure to follow this event, and so acts on what is noted of it.
@@ -177,18 +200,12 @@ template <typename Rule> void note(const TriggerData &trigger, const Work &work)
 	if (field(binding.id, change.after).null || !Rule::concerns(binding, change))
 		return; // as most do, for they change no number
 
-	// A row that moves between partitions arrives as an INSERT, too.
-	const bool are_new = !binding.is_partition;
 	const Note note = Rule::note(binding, change);
 	if (is_followed(trigger, binding))
 	{
-		Notes *notes = &Notes::of(binding);
-		if (notes->are_many())
-		{
-			act<Rule>(trigger, work, *notes, are_new);
-			notes = &Notes::of(binding);
-		}
-		notes->add(note);
+		if (Notes::of(binding, Rule::purpose).are_many())
+			act_on_notes<Rule>(trigger, binding);
+		Notes::of(binding, Rule::purpose).add(note);
 		return;
 	}
 
@@ -201,12 +218,30 @@ template <typename Rule> void note(const TriggerData &trigger, const Work &work)
 					  trigger.tg_trigger->tgname));
 		return;
 	}
-	act<Rule>(trigger, work, &note, 1, are_new && note.is_insert ? 1 : 0);
+	act<Rule>(trigger, work, &note, 1, note.is_insert && inserts_are_new(trigger, binding) ? 1 : 0);
+}
+
+/// What Rule::purpose.act is: acts on notes, those of new customers first.
+template <typename Rule> void act_on(const TriggerData &trigger, const Notes &notes)
+{
+	const Binding &binding = binding_of(trigger);
+	const Note *begin = notes.begin();
+	const Note *end = begin + notes.size();
+	const auto is_insert = [](const Note &note) { return note.is_insert; };
+	const int64 new_size = inserts_are_new(trigger, binding) ? std::count_if(begin, end, is_insert) : 0;
+	if (new_size > 0 && new_size < notes.size())
+	{
+		auto *ordered = static_cast<Note *>(MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Note) * notes.size()));
+		std::partition_copy(begin, end, ordered, ordered + new_size, is_insert);
+		begin = ordered;
+	}
+	act<Rule>(trigger, {Rule::name, Rule::state_after_failure, binding}, begin, notes.size(), new_size);
 }
 
 /// Serves a trigger event with a rule: a struct, kept with the binding and zeroed at first, that has
 ///
 ///   name, timing, state_after_failure    its function's name, when that fires, the DETAIL when it fails
+///   purpose                              act_on() of it; rules that others build on have a lower order
 ///   concerns(binding, change)            whether there may be anything to do; cheap, and raises nothing
 ///   note(binding, change)                what to keep of such a change; raises nothing
 ///   looked_up, look_up(binding), lock()  finds its tables and locks them, under the guard
@@ -230,13 +265,9 @@ template <typename Rule> Datum after_trigger(const TriggerData &trigger)
 					  RelationGetRelationName(trigger.tg_relation)));
 	else if (TRIGGER_FIRED_FOR_ROW(trigger.tg_event))
 		note<Rule>(trigger, work);
-	else if (Notes *notes = Notes::find(binding))
-	{
-		const bool are_new =
-			TRIGGER_FIRED_BY_INSERT(trigger.tg_event) || !(binding.is_partition || binding.is_partitioned);
-		act<Rule>(trigger, work, *notes, are_new);
-	}
-	else if (!binding.has_row_trigger)
+	else if (binding.has_row_trigger)
+		act_on_notes<Rule>(trigger, binding);
+	else
 		skip(work, ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
 			 psprintf("there is no FOR EACH ROW trigger beside trigger \"%s\"", trigger.tg_trigger->tgname));
 	return unchanged_row(trigger);

@@ -11,6 +11,7 @@ struct InitializeContactPreferences
 {
 	static constexpr const char *name = "initialize_contact_preferences";
 	static constexpr Timing timing = {false, true, false};
+	static const Purpose purpose;
 	static constexpr const char *state_after_failure =
 		"The customer's row is saved; the customer has no contact preferences.";
 
@@ -73,6 +74,8 @@ struct InitializeContactPreferences
 			execute(binding, insert_missing, customers, relations, missing_sql);
 	}
 };
+
+const Purpose InitializeContactPreferences::purpose = {1, act_on<InitializeContactPreferences>};
 
 } // namespace
 

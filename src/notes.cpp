@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "fault.hpp"
+
 extern "C"
 {
 #include "common/hashfn.h"
@@ -57,13 +59,14 @@ Length length_of(const Column &column, Field number)
 Note note_of(const Binding &binding, Datum key, bool is_insert, Length phone, Length whatsapp)
 {
 	const Column &id = binding.id;
-	const auto *bytes = reinterpret_cast<const unsigned char *>(id.by_value ? static_cast<void *>(&key) : DatumGetPointer(key));
+	const auto *bytes =
+		reinterpret_cast<const unsigned char *>(id.by_value ? static_cast<void *>(&key) : DatumGetPointer(key));
 	const Size size = id.by_value ? sizeof key : datumGetSize(key, false, id.length);
 	return {key, hash_bytes(bytes, static_cast<int>(size)) >> 1, is_insert, phone, whatsapp};
 }
 
-Notes::Notes(const Binding &binding, MemoryContext memory)
-	: binding_(binding), depth_(trigger_depth()), memory_(memory), next_(std::exchange(first, this))
+Notes::Notes(const Binding &binding, const Purpose &purpose, MemoryContext memory)
+	: binding_(binding), purpose_(purpose), depth_(trigger_depth()), memory_(memory), next_(std::exchange(first, this))
 {
 	// Whatever ends them, they are not found any more.
 	on_reset_.arg = this;
@@ -71,25 +74,32 @@ Notes::Notes(const Binding &binding, MemoryContext memory)
 	MemoryContextRegisterResetCallback(memory, &on_reset_);
 }
 
-Notes *Notes::find(const Binding &binding)
+/// The first of `notes` and those after them that are for that binding.
+Notes *Notes::next_of(const Binding &binding, Notes *notes)
 {
-	for (Notes *notes = first; notes != nullptr; notes = notes->next_)
-		if (notes->depth_ == trigger_depth() && notes->binding_.topmost == binding.topmost &&
-			notes->binding_.function == binding.function && same_columns(notes->binding_, binding))
-			return notes;
-	return nullptr;
+	while (notes != nullptr && (notes->depth_ != trigger_depth() || notes->binding_.topmost != binding.topmost ||
+								!same_columns(notes->binding_, binding)))
+		notes = notes->next_;
+	return notes;
 }
 
-Notes &Notes::of(const Binding &binding)
+Notes *Notes::first_of(const Binding &binding)
 {
-	Notes *notes = find(binding);
-	if (notes == nullptr)
-	{
-		const MemoryContext memory =
-			AllocSetContextCreate(CurTransactionContext, "contact_sync notes", ALLOCSET_DEFAULT_SIZES);
-		notes = new (MemoryContextAlloc(memory, sizeof(Notes))) Notes(binding, memory);
-	}
-	return *notes;
+	Notes *found = nullptr;
+	for (Notes *notes = next_of(binding, first); notes != nullptr; notes = next_of(binding, notes->next_))
+		if (found == nullptr || notes->purpose_.order < found->purpose_.order)
+			found = notes;
+	return found;
+}
+
+Notes &Notes::of(const Binding &binding, const Purpose &purpose)
+{
+	for (Notes *notes = next_of(binding, first); notes != nullptr; notes = next_of(binding, notes->next_))
+		if (&notes->purpose_ == &purpose)
+			return *notes;
+	const MemoryContext memory =
+		AllocSetContextCreate(CurTransactionContext, "contact_sync notes", ALLOCSET_DEFAULT_SIZES);
+	return *new (MemoryContextAlloc(memory, sizeof(Notes))) Notes(binding, purpose, memory);
 }
 
 bool Notes::same_customer(const Note &left, const Note &right) const
@@ -151,7 +161,8 @@ void Notes::add(const Note &note)
 
 bool Notes::are_many() const
 {
-	return MemoryContextMemAllocated(memory_, false) > static_cast<Size>(work_mem) * 1024;
+	return size_ >= limited("notes", no_note) ||
+		   MemoryContextMemAllocated(memory_, false) > static_cast<Size>(work_mem) * 1024;
 }
 
 void Notes::take()

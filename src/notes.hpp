@@ -27,18 +27,31 @@ struct Note
 /// A note of a customer. Raises nothing.
 Note note_of(const Binding &binding, Datum key, bool is_insert, Length phone, Length whatsapp);
 
-/// The notes of one statement for one function, one a customer, in the order in which they were made. They live until
-/// they are acted on, at most until the (sub)transaction ends.
+class Notes;
+
+/// What notes are for.
+struct Purpose
+{
+	int order; ///< what is for a lower one is done first
+	void (*act)(const TriggerData &trigger, const Notes &notes);
+};
+
+/// The notes of one statement for one purpose, one a customer, in the order in which they were made. They live until
+/// they are acted on, at most until the (sub)transaction ends. A statement that a trigger runs has notes of its own.
 class Notes
 {
   public:
-	/// The notes that a trigger of that binding makes and acts on: those of the statement under way, for the same
-	/// function, customers and columns. Null where there are none. A statement that a trigger runs has notes of its
-	/// own.
-	static Notes *find(const Binding &binding);
+	/// Those of the statement that the trigger of that binding fires for, about the same customers and columns; made
+	/// where there are none.
+	static Notes &of(const Binding &binding, const Purpose &purpose);
 
-	/// The same, made where there are none.
-	static Notes &of(const Binding &binding);
+	/// Of all purposes those that are to be acted on first; null where there are none.
+	static Notes *first_of(const Binding &binding);
+
+	const Purpose &purpose() const { return purpose_; }
+	const Binding &binding() const { return binding_; } ///< of the trigger that made the first one
+	const Note *begin() const { return notes_; }
+	int64 size() const { return size_; }
 
 	/// Adds a copy of a note. If the customer is noted already, that note takes the lengths that have changed.
 	void add(const Note &note);
@@ -46,21 +59,20 @@ class Notes
 	/// Whether they take more than work_mem.
 	bool are_many() const;
 
-	const Note *begin() const { return notes_; }
-	int64 size() const { return size_; }
-
 	/// Takes them off the statement: what it notes from now on is for another time. To be freed by its caller.
 	void take();
 	void free();
 
   private:
-	Notes(const Binding &binding, MemoryContext memory);
+	Notes(const Binding &binding, const Purpose &purpose, MemoryContext memory);
+	static Notes *next_of(const Binding &binding, Notes *notes);
 	bool same_customer(const Note &left, const Note &right) const;
 	uint32 &place(const Note &note);
 	void grow();
 
-	const Binding &binding_; ///< of the trigger that made the first note
-	const int depth_;		 ///< of the triggers that fire for the statement
+	const Binding &binding_;
+	const Purpose &purpose_;
+	const int depth_; ///< of the triggers that fire for the statement
 	const MemoryContext memory_;
 	Notes *next_ = nullptr;
 	MemoryContextCallback on_reset_ = {};

@@ -27,6 +27,7 @@ struct UpdateContactMethods
 {
 	static constexpr const char *name = "update_contact_methods";
 	static constexpr Timing timing = {false, true, true};
+	static const Purpose purpose;
 	static constexpr const char *state_after_failure =
 		"The customer's row is saved; the customer's contact methods are as they were before.";
 
@@ -171,6 +172,9 @@ struct UpdateContactMethods
 		execute(binding, remove, tasks.to_remove, relations, remove_with);
 	}
 };
+
+// A new method is preferred where the preferences say so.
+const Purpose UpdateContactMethods::purpose = {2, act_on<UpdateContactMethods>};
 
 } // namespace
 

@@ -39,4 +39,10 @@ void fault(const char *place)
 	fail(wanted.substr(end + 2));
 }
 
+int64 limited(const char *name, int64 limit)
+{
+	const char *setting = GetConfigOption(psprintf("contact_sync_test.%s", name), true, false);
+	return setting == nullptr || *setting == '\0' ? limit : pg_strtoint32(setting);
+}
+
 } // namespace contact_sync

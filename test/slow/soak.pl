@@ -3,9 +3,12 @@
 use strict;
 use warnings;
 
+use FindBin;
+use lib "$FindBin::RealBin/../t";
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use TestModule;
 
 plan skip_all => 'there is no /proc here' unless -r '/proc/self/status';
 
@@ -67,7 +70,7 @@ sub is_flat
 
 for my $level ('statement', 'row')
 {
-	$session->query_safe("SELECT count(*) FROM contact_sync.attach('customers', level => '$level')");
+	$session->query_safe(who_acts($level));
 	$session->query_safe('TRUNCATE customers CASCADE; INSERT INTO customers SELECT i FROM generate_series(0, 99) AS i');
 	$session->query_safe("CALL single($single / 20)");
 	my @warm = memory("$level, $single / 20 statements");

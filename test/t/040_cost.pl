@@ -4,9 +4,12 @@
 use strict;
 use warnings;
 
+use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use TestModule;
 
 my $node = PostgreSQL::Test::Cluster->new('cost');
 $node->init;
@@ -18,20 +21,20 @@ $node->safe_psql('postgres', 'CREATE EXTENSION contact_sync; CREATE EXTENSION pg
 # goes is then the same for all.
 my $customers = 1000;
 my %attach = (
-	by_statement => q{SELECT contact_sync.attach('customers')},
-	by_row => q{SELECT contact_sync.attach('customers', level => 'row')},
-	by_hand => q{SELECT contact_sync.attach('customers', level => 'row');
-		DROP TRIGGER trigger_sync_contact_numbers ON customers;
-		DROP TRIGGER trigger_initialize_contact_preferences ON customers;
-		DROP TRIGGER trigger_update_contact_methods ON customers});
+	by_statement => who_acts('statement'),
+	by_row => who_acts('statement') . who_acts('row'),
+	by_hand => q{SELECT contact_sync.attach('customers');
+		SELECT format('DROP TRIGGER %I ON customers', tgname) FROM pg_trigger
+		WHERE tgrelid = 'customers'::regclass AND NOT tgisinternal \gexec
+	});
 for my $schema (sort keys %attach)
 {
 	$node->safe_psql('postgres', qq{
 		CREATE SCHEMA $schema;
 		SET search_path = $schema;
 		CREATE TABLE customers (id bigint PRIMARY KEY, name text, phone text, whatsapp text) WITH (fillfactor = 30);
-		$attach{$schema};
-		INSERT INTO customers SELECT n, 'before', n, n + 1000000 FROM generate_series(1, $customers) AS n;
+		$attach{$schema}
+;		INSERT INTO customers SELECT n, 'before', n, n + 1000000 FROM generate_series(1, $customers) AS n;
 		INSERT INTO contact_preferences (customer_id) SELECT id FROM customers ON CONFLICT DO NOTHING;
 		INSERT INTO contact_methods (customer_id, method_type, phone_number, is_preferred)
 			SELECT id, method, number, method = 'whatsapp'
@@ -123,17 +126,17 @@ sub untouched { return (q{UPDATE customers SET name = name || '1' WHERE } . shif
 my $one = q{SELECT 1000000 + :n, 'new', '1'};
 my $thousand = q{SELECT 2000000 + 1000 * :n + i, 'new', '1' FROM generate_series(0, 999) AS i};
 my $many = q{SELECT 3000000 + 20000 * :n + i, 'new', '1' FROM generate_series(0, 19999) AS i};
-# (Some leave room for an index page that is split. For many, by hand the rows are joined at once, not looked up.)
-costs('one row untouched', 1, untouched('id = 10'), by_row => [ 0, 1, 3 ], by_statement => [ 0, 1, 1 ]);
+# A row trigger reads the row's two versions again. (Some leave room for an index page that is split. For many, by hand the rows are joined at once, not looked up.)
+costs('one row untouched', 1, untouched('id = 10'), by_row => [ 0, 1, 3 ], by_statement => [ 0, 1, 3 ]);
 # Since 17 one search of an index is enough for both values of the IN by hand.
 my $searches = $node->pg_version < 17 ? 0 : 2;
-costs('one row changed', 1, changed('id = 20'), by_row => [ 1, 1, 4 + $searches ], by_statement => [ 1, 1, 2 + $searches ]);
-costs('one row inserted', 1, inserted($one), by_row => [ 2, 0, 14 ], by_statement => [ 2, 0, 12 ]);
-costs('1,000 rows untouched', 1000, untouched('id <= 1000'), by_row => [ 0, 1, 3 ], by_statement => [ 0, 1, 1 ]);
-costs('1,000 rows changed', 1000, changed('id <= 1000'), by_row => [ 1000, 1, 9.5 ], by_statement => [ 1, 1, 7.5 ]);
-costs('1,000 rows inserted', 1000, inserted($thousand), by_row => [ 2000, 0, 8.5 ], by_statement => [ 2, 0, 6.5 ]);
-costs('20,000 rows inserted', 20000, inserted($many), by_statement => [ 2, 0, 6.5 ]);
-costs('20,000 rows changed', 20000, changed('id >= 3040000'), by_statement => [ 1, 1, 8.5 ]);
+costs('one row changed', 1, changed('id = 20'), by_row => [ 1, 1, 4 + $searches ], by_statement => [ 1, 1, 4 + $searches ]);
+costs('one row inserted', 1, inserted($one), by_row => [ 2, 0, 14 ], by_statement => [ 2, 0, 14 ]);
+costs('1,000 rows untouched', 1000, untouched('id <= 1000'), by_row => [ 0, 1, 3 ], by_statement => [ 0, 1, 3 ]);
+costs('1,000 rows changed', 1000, changed('id <= 1000'), by_row => [ 1000, 1, 9.5 ], by_statement => [ 1, 1, 9.5 ]);
+costs('1,000 rows inserted', 1000, inserted($thousand), by_row => [ 2000, 0, 8.5 ], by_statement => [ 2, 0, 8.5 ]);
+costs('20,000 rows inserted', 20000, inserted($many), by_statement => [ 2, 0, 8.5 ]);
+costs('20,000 rows changed', 20000, changed('id >= 3040000'), by_statement => [ 1, 1, 10.5 ]);
 
 $node->stop;
 done_testing();

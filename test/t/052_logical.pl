@@ -1,4 +1,4 @@
-# A subscriber of logical replication that gets customers alone: row-level triggers, enabled ALWAYS, keep its contact
+# A subscriber of logical replication that gets customers alone: our triggers, enabled ALWAYS, keep its contact
 # tables.  An error in them does not stop the subscription: it is recorded, and reconcile mends it.
 use strict;
 use warnings;
@@ -24,7 +24,7 @@ $publisher->safe_psql('postgres', qq{
 $subscriber->safe_psql('postgres', qq{
 	CREATE EXTENSION contact_sync;
 	$customers;
-	SELECT * FROM contact_sync.attach('customers', level => 'row');
+	SELECT * FROM contact_sync.attach('customers');
 	-- Those of the foreign keys, too: they take away the contact data of a customer that is deleted.
 	DO \$\$
 	DECLARE

@@ -4,9 +4,12 @@
 use strict;
 use warnings;
 
+use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use TestModule;
 
 # For triggers of each level; CONTACT_SYNC_SLOW makes it a minute.
 my ($clients, $length) = (16, $ENV{CONTACT_SYNC_SLOW} ? '-T 30' : '-t 120');
@@ -81,7 +84,7 @@ my %scripts = (
 	});
 for my $level ('statement', 'row')
 {
-	$node->safe_psql('postgres', "SELECT * FROM contact_sync.attach('customers', level => '$level')");
+	$node->safe_psql('postgres', who_acts($level));
 	$node->pgbench("-n -c $clients -j 2 $length", 0,
 		[ qr/number of failed transactions: 0 /, qr/number of transactions actually processed: [1-9]/ ],
 		[qr/^(?!.*(?:ERROR|aborted|PANIC|FATAL))/s], "FOR EACH $level: no statement of a session fails",

@@ -7,9 +7,12 @@
 use strict;
 use warnings;
 
+use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use TestModule;
 
 my $transactions = $ENV{CONTACT_SYNC_SLOW} ? 2000 : 60;
 my $node = PostgreSQL::Test::Cluster->new('locks');
@@ -81,7 +84,7 @@ my %scripts = (
 for my $run (map { my $level = $_; map { [ $level, $_ ] } 2, 4, 8, 16 } 'statement', 'row')
 {
 	my ($level, $sessions) = @$run;
-	$node->safe_psql('postgres', "SELECT * FROM contact_sync.attach('customers', level => '$level')");
+	$node->safe_psql('postgres', who_acts($level));
 	my $t = int($transactions * 4 / $sessions);
 	local $ENV{PGOPTIONS} = '-c lock_timeout=777s';
 	$node->pgbench("-n -c $sessions -j 2 -t $t", 0,

@@ -6,24 +6,15 @@
 use strict;
 use warnings;
 
+use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use TestModule;
 
-# A module with faults, in folders of its own
-my $tree = PostgreSQL::Test::Utils::tempdir;
-my $installed = PostgreSQL::Test::Utils::tempdir;
-{
-	delete local @ENV{qw(MAKEFLAGS MAKELEVEL MAKEOVERRIDES)};
-	my @make = ('make', '-s', '-C', $tree, 'FAULTS=1', 'with_llvm=no', "DESTDIR=$installed");
-	system_or_bail('cp', '-r', '--parents', qw(Makefile contact_sync.control src extension test/fault.cpp), $tree);
-	system_or_bail(@make, $_) for qw(clean all install);
-}
-
-my ($version, $libdir, $sharedir) = map { (run_command([ 'pg_config', "--$_" ]))[0] } qw(version pkglibdir sharedir);
-my $paths = "extension_destdir = '$installed'";    # which Debian adds
-$paths = "extension_control_path = '$installed$sharedir:\$system'\ndynamic_library_path = '$installed$libdir:\$libdir'"
-  if $version =~ /(\d+)/ && $1 >= 18;
+my $installed = test_module();
+my $libdir = (run_command([ 'pg_config', '--pkglibdir' ]))[0];
 my $with_faults = slurp_file("$installed$libdir/contact_sync.so");
 my $shipped = slurp_file('contact_sync.so');
 like($with_faults, qr/contact_sync_test\.fault/, 'the module built for it knows the setting for faults');
@@ -46,7 +37,7 @@ my %recorded_as = (
 
 my $node = PostgreSQL::Test::Cluster->new('faults');
 $node->init;
-$node->append_conf('postgresql.conf', $paths);
+$node->append_conf('postgresql.conf', paths_to($installed));
 $node->start;
 $node->safe_psql('postgres', q{
 	SET client_min_messages = error;
@@ -74,7 +65,7 @@ my %kinds = (statement => [ sort keys %recorded_as ], row => [ 'foreign', '22023
 for my $run (map { my $level = $_; map { [ $level, $_ ] } @places } 'statement', 'row')
 {
 	my ($level, $place) = @$run;
-	$node->safe_psql('postgres', "SELECT * FROM contact_sync.attach('customers', level => '$level')");
+	$node->safe_psql('postgres', who_acts($level));
 	for my $kind (@{ $kinds{$level} })
 	{
 		my $name = "FOR EACH $level, $place, $kind";
