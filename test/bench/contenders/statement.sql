@@ -1,2 +1,2 @@
--- contact_sync as attach puts it on by default: with statement-level triggers.
+-- contact_sync as attach puts it on.
 SELECT count(*) FROM contact_sync.attach('customers');
