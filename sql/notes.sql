@@ -450,6 +450,17 @@ INSERT INTO contact_methods (customer_id, method_type, phone_number, is_preferre
 SELECT customer_id, method_type, phone_number, is_preferred FROM contact_methods ORDER BY 1, 2;
 SELECT * FROM outcome;
 
+-- Nothing is kept that could spill to disk: not of rows that a statement leaves as they were, not of rows that it changes.
+CALL begin_anew();
+SET temp_file_limit = '1MB';
+SET work_mem = '64kB';
+INSERT INTO customers SELECT i, '07' || i FROM generate_series(1, 20000) i;
+UPDATE customers SET name = name || 'x';
+UPDATE customers SET phone = '08' || id;
+RESET temp_file_limit;
+RESET work_mem;
+SELECT * FROM outcome;
+
 -- clean up
 SET client_min_messages = error;
 RESET search_path;
