@@ -19,7 +19,7 @@ OBJS = $(SOURCES:.cpp=.o)
 
 # The install script is kept by subject, in the order in which the parts need each other.
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" contact_sync.control)
-PARTS = head failures functions describe customers quarantine tables policies triggers advice verify attach \
+PARTS = head failures functions describe customers quarantine tables values policies triggers advice verify attach \
   drift reconcile switch rights
 # What earlier versions were installed by, and the way from each to the next (contact_sync--1.0--1.1.sql).
 DATA = $(wildcard extension/published/*.sql)

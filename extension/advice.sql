@@ -33,17 +33,6 @@ AS $$
         WHERE number IS NULL
 
         UNION ALL
-        SELECT 2, 'required_column', format('%s.%I', contact.name, a.attname),
-               'it takes no null and has no default: the sync cannot insert a row unless a trigger fills it', NULL
-        FROM contact JOIN pg_attribute a ON a.attrelid = contact.relation AND a.attnum > 0 AND NOT a.attisdropped
-        WHERE contact.table_name <> 'contact_history' AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''
-          AND a.attname NOT IN ('customer_id', 'method_type', 'phone_number')
-          AND NOT EXISTS (SELECT FROM pg_type t WHERE t.oid = a.atttypid AND t.typdefault IS NOT NULL)
-          AND NOT EXISTS (SELECT FROM contact_sync_internal.contact_columns(s) w     -- it gets the default it lacks
-                          WHERE (w.table_name, w.column_name) = (contact.table_name, a.attname)
-                            AND w.default_value IS NOT NULL AND to_regtype(w.type) = a.atttypid)
-
-        UNION ALL
         SELECT 3, 'trigger_privilege', name, role || ' may put triggers on it, which run with its owner''s rights',
                format('REVOKE TRIGGER ON TABLE %s FROM %s;', name, role)
         FROM granted WHERE privilege = 'TRIGGER'
@@ -111,7 +100,7 @@ AS $$
         WHERE contact.table_name = 'contact_preferences'
           AND contact_sync_internal.holds_rows(s.customers) AND NOT contact_sync_internal.holds_rows(contact.relation)
     ), checked(step, check_name) AS (VALUES
-        (1, 'number_column'), (2, 'required_column'), (3, 'trigger_privilege'), (4, 'redundant_index'),
+        (1, 'number_column'), (3, 'trigger_privilege'), (4, 'redundant_index'),
         (5, 'deferrable_constraint'), (6, 'unvalidated_constraint'), (7, 'reader'), (8, 'legacy_function'),
         (9, 'enabled'), (10, 'contact_data')
     )

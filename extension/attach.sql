@@ -66,8 +66,8 @@ BEGIN
         SELECT string_agg(format('%s, %s: %s', v.check_name, v.object, v.problem), E'\n' ORDER BY v.number)
                    FILTER (WHERE v.status = 'blocked'),
                array_agg(ARRAY[v.check_name, v.object, v.fix] ORDER BY v.number) FILTER (WHERE v.status = 'fix'),
-               -- Of a table that is not ours yet, not all is known.
-               count(*) FILTER (WHERE (v.check_name, v.status) = ('contact_owner', 'fix')) = 0
+               -- Of a table that is not ours yet, and of a column of another type, not all is known.
+               count(*) FILTER (WHERE v.check_name IN ('contact_owner', 'column_value') AND v.status = 'fix') = 0
         INTO obstacles, fixes, last
         FROM contact_sync_internal.verify_as_owner(customers, id_column, phone_column, whatsapp_column, rls)
              WITH ORDINALITY AS v(check_name, object, status, problem, fix, number);

@@ -53,8 +53,66 @@ $$;
 COMMENT ON FUNCTION contact_sync_internal.has_unique_key(oid, name[]) IS
     'whether a unique index covers exactly these columns (in alphabetical order) in all rows';
 
+CREATE FUNCTION contact_sync_internal.partial_key(relation oid, columns name[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    -- A condition on the columns themselves (customer_id IS NOT NULL) says nothing of rows that are out of use.
+    SELECT min(format('%s WHERE %s', i.indexrelid::regclass, pg_get_expr(i.indpred, i.indrelid)))
+    FROM pg_index i
+    WHERE i.indrelid = relation AND i.indisunique AND i.indpred IS NOT NULL AND i.indexprs IS NULL
+      AND ARRAY(SELECT a.attname FROM pg_attribute a
+                WHERE a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::smallint[])[0:i.indnkeyatts - 1])
+                ORDER BY 1) = columns
+      AND EXISTS (SELECT FROM pg_depend d
+                  WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+                    AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid
+                    AND d.refobjsubid > 0 AND d.refobjsubid <> ALL (i.indkey::smallint[]))
+$$;
+COMMENT ON FUNCTION contact_sync_internal.partial_key(oid, name[]) IS
+    'a unique index on exactly these columns (in alphabetical order) in some rows alone, those not deleted for example; null where there is none';
+
+CREATE FUNCTION contact_sync_internal.referrers(relation oid, moved text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+DECLARE
+    key record;
+    referring bigint;
+    found text;
+BEGIN
+    FOR key IN
+        WITH RECURSIVE family(relation) AS (
+            SELECT referrers.relation
+            UNION
+            SELECT i.inhrelid FROM pg_inherits i JOIN family ON i.inhparent = family.relation
+        )
+        SELECT k.conrelid::regclass AS referring, format('constraint %I on %s', k.conname, k.conrelid::regclass) AS name,
+               (SELECT string_agg(format('moved.%I OPERATOR(%s.%s) referring.%I', referred.attname,
+                                         o.oprnamespace::regnamespace, o.oprname, own.attname), ' AND ')
+                FROM unnest(k.conkey, k.confkey, k.conpfeqop) AS part(own, referred, operator)
+                     JOIN pg_attribute own ON (own.attrelid, own.attnum) = (k.conrelid, part.own)
+                     JOIN pg_attribute referred ON (referred.attrelid, referred.attnum) = (k.confrelid, part.referred)
+                     JOIN pg_operator o ON o.oid = part.operator) AS condition
+        FROM pg_constraint k JOIN family ON k.confrelid = family.relation
+        WHERE k.contype = 'f' AND k.conparentid = 0
+        ORDER BY 2
+    LOOP
+        referring := contact_sync_internal.count_rows(
+            format('SELECT count(*) FROM (%s) AS moved WHERE EXISTS (SELECT 1 FROM %s AS referring WHERE %s)',
+                   moved, key.referring, key.condition));
+        IF referring IS NULL THEN
+            found := concat_ws(', ', found, key.name || ', if any: the owner of customers may not read it');
+        ELSIF referring > 0 THEN
+            found := concat_ws(', ', found, key.name);
+        END IF;
+    END LOOP;
+    RETURN found;
+END
+$$;
+COMMENT ON FUNCTION contact_sync_internal.referrers(oid, text) IS
+    'the foreign keys by which rows of other tables refer to rows of a table that a query returns; null where none does';
+
 CREATE FUNCTION contact_sync_internal.misplaced(s contact_sync_internal.shape)
-RETURNS TABLE ("position" integer, name text, relation oid, reason text, rows bigint, fix text)
+RETURNS TABLE ("position" integer, name text, relation oid, reason text, rows bigint, referrers text, fix text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
     WITH contact AS MATERIALIZED (
@@ -141,8 +199,14 @@ AS $$
                       source, array_to_string(unique_key, ' IS NOT NULL AND '), array_to_string(unique_key, ', '))
         FROM contact
         WHERE unique_key <@ columns AND comparable AND NOT contact_sync_internal.has_unique_key(relation, unique_key)
+          AND contact_sync_internal.partial_key(relation, unique_key) IS NULL
     )
     SELECT wrong.position, wrong.name, wrong.relation, wrong.reason, found.rows,
+           contact_sync_internal.referrers(
+               wrong.relation,
+               CASE WHEN wrong.ranking IS NOT NULL THEN 'WITH ' || rtrim(wrong.ranking, ', ') || ' ' ELSE '' END
+               || format('SELECT moved.* FROM %s AS moved%s WHERE %s', wrong.source,
+                         CASE WHEN wrong.ranking IS NOT NULL THEN ', ranked' END, wrong.condition)),
            format(E'WITH %sgone AS (\n'
                   '    DELETE FROM %s AS moved%s\n'
                   '    WHERE %s\n'
@@ -208,10 +272,11 @@ AS $$
         UNION ALL
         -- What a rule makes of a statement is anybody's guess.
         SELECT 3, misplaced.position, 'misplaced_rows', misplaced.name,
-               CASE WHEN rules IS NULL THEN 'fix' ELSE 'blocked' END,
+               CASE WHEN rules IS NULL AND misplaced.referrers IS NULL THEN 'fix' ELSE 'blocked' END,
                format('rows that cannot stay and move to contact_quarantine: %s (%s)', misplaced.rows, misplaced.reason)
+                   || coalesce('; rows of other tables refer to them, by ' || misplaced.referrers, '')
                    || coalesce('; drop first what would rewrite the statement: ' || rules, ''),
-               CASE WHEN rules IS NULL THEN misplaced.fix END
+               CASE WHEN rules IS NULL AND misplaced.referrers IS NULL THEN misplaced.fix END
         FROM misplaced CROSS JOIN quarantine
              CROSS JOIN LATERAL (
                  SELECT string_agg(format('rule %I on %s', r.rulename, r.ev_class::regclass), ', ' ORDER BY r.rulename)

@@ -25,93 +25,17 @@ AS $$
 $$;
 COMMENT ON FUNCTION contact_sync_internal.creation(contact_sync_internal.shape, name) IS 'the SQL that creates a contact table';
 
-CREATE FUNCTION contact_sync_internal.type_users(relation oid, attnum smallint) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT string_agg(DISTINCT coalesce(v.ev_class::regclass::text, pg_describe_object(d.classid, d.objid, d.objsubid)),
-                      ', ')
-    FROM pg_depend d LEFT JOIN pg_rewrite v ON d.classid = 'pg_rewrite'::regclass AND v.oid = d.objid
-    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = relation AND d.refobjsubid = attnum
-      AND (d.classid IN ('pg_rewrite'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass)
-           OR EXISTS (SELECT FROM pg_attrdef e
-                      WHERE d.classid = 'pg_attrdef'::regclass AND e.oid = d.objid AND e.adnum <> attnum))
-$$;
-COMMENT ON FUNCTION contact_sync_internal.type_users(oid, smallint) IS
-    'what keeps a column''s type from being changed, null where nothing does';
-
-CREATE FUNCTION contact_sync_internal.refusals(relation oid, attnum smallint, wanted text[])
-RETURNS TABLE (by_type boolean, conname name, expression text, refused text)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
-AS $$
-DECLARE
-    own record;
-    rule record;
-BEGIN
-    SELECT a.atttypid, base.width, t.typtype, t.typcategory, t.oid AS base_oid
-    INTO own
-    FROM pg_attribute a
-         CROSS JOIN LATERAL contact_sync_internal.base_type(a.atttypid, a.atttypmod) AS base
-         JOIN pg_type t ON t.oid = base.type
-    WHERE a.attrelid = refusals.relation AND a.attnum = refusals.attnum;
-
-    -- The type: its length, an enum's labels.
-    SELECT true, string_agg(value, ', ' ORDER BY place) INTO by_type, refused
-    FROM unnest(wanted) WITH ORDINALITY AS w(value, place)
-    WHERE CASE WHEN own.typtype = 'e'
-               THEN NOT EXISTS (SELECT FROM pg_enum e WHERE e.enumtypid = own.base_oid AND e.enumlabel = value)
-               WHEN own.typcategory = 'S' THEN length(value) > own.width
-               ELSE true END;
-    IF refused IS NOT NULL THEN
-        RETURN NEXT;
-        RETURN;
-    END IF;
-    -- What a type of somebody's own makes of a text is not tried.
-    IF own.typtype = 'b' AND own.base_oid >= 16384 THEN
-        RETURN;
-    END IF;
-
-    -- The constraints on it alone, and its domains', where trying them runs nobody's code. Those that a NULL passes
-    -- with are passed.
-    FOR rule IN
-        WITH RECURSIVE domain(type) AS (
-            SELECT own.atttypid
-            UNION
-            SELECT t.typbasetype FROM domain JOIN pg_type t ON t.oid = domain.type WHERE t.typtype = 'd'
-        )
-        SELECT k.oid, k.contypid <> 0 AS of_type, k.conname, pg_get_expr(k.conbin, k.conrelid) AS expression
-        FROM pg_constraint k
-        WHERE k.contype = 'c' AND contact_sync_internal.is_enforced(k.oid)
-          AND (k.conrelid = refusals.relation AND k.conkey = ARRAY[refusals.attnum] AND k.coninhcount = 0
-               OR k.conrelid = 0 AND k.contypid IN (SELECT type FROM domain))
-        ORDER BY k.contypid = 0, k.conname
-    LOOP
-        BEGIN
-            SELECT string_agg(value, ', ' ORDER BY place) INTO refused
-            FROM unnest(wanted) WITH ORDINALITY AS w(value, place)
-            WHERE contact_sync_internal.is_refused(rule.oid, value);
-        EXCEPTION WHEN data_exception THEN
-            refused := array_to_string(wanted, ', ');
-        END;
-        IF refused IS NOT NULL THEN
-            by_type := rule.of_type;
-            conname := rule.conname;
-            expression := rule.expression;
-            RETURN NEXT;
-            EXIT WHEN by_type;      -- another type takes all its constraints away
-        END IF;
-    END LOOP;
-END
-$$;
-COMMENT ON FUNCTION contact_sync_internal.refusals(oid, smallint, text[]) IS
-    'by what a column refuses some of the values it must be able to have: its type, or a constraint on it alone';
-
 CREATE FUNCTION contact_sync_internal.check_tables(s contact_sync_internal.shape)
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     WITH contact AS MATERIALIZED (
         SELECT t.*, owner.rolname AS owner_name,
-               CASE WHEN t.usable THEN contact_sync_internal.holds_rows(t.relation) END AS filled
+               CASE WHEN t.usable THEN contact_sync_internal.holds_rows(t.relation) END AS filled,
+               EXISTS (SELECT FROM pg_attribute a
+                       WHERE a.attrelid = t.relation AND a.attnum > 0 AND NOT a.attisdropped
+                         AND NOT EXISTS (SELECT FROM contact_sync_internal.contact_columns(s) w
+                                         WHERE (w.table_name, w.column_name) = (t.table_name, a.attname))) AS has_others
         FROM contact_sync_internal.contact_tables(s) t LEFT JOIN pg_roles owner ON owner.oid = t.owner
     ), present AS MATERIALIZED (
         SELECT contact.table_name, a.attname AS column_name, a.attnum, a.atttypid, a.atttypmod,
@@ -120,6 +44,7 @@ AS $$
         WHERE contact.usable
     ), wanted AS MATERIALIZED (
         SELECT contact.position AS table_position, contact.name, contact.relation, contact.kind, contact.filled,
+               contact.has_others,
                w.table_name, w.position, w.column_name, w.type, w.default_value, w.constraints, w.needed,
                p.attnum, p.atttypid, p.atttypmod, p.has_default
         FROM contact JOIN contact_sync_internal.contact_columns(s) w USING (table_name)
@@ -129,6 +54,7 @@ AS $$
         SELECT contact.position AS table_position, contact.table_name, contact.name, contact.relation,
                array_to_string(contact.unique_key, ', ') AS columns,
                contact_sync_internal.has_unique_key(contact.relation, contact.unique_key) AS exists,
+               contact_sync_internal.partial_key(contact.relation, contact.unique_key) AS partial,
                -- Its columns must hold the partition key.
                EXISTS (SELECT FROM pg_partitioned_table p CROSS JOIN unnest(p.partattrs::smallint[]) AS key(attnum)
                        WHERE p.partrelid = contact.relation
@@ -216,20 +142,22 @@ AS $$
 
         UNION ALL
         SELECT 4, table_position, position, 'contact_column', format('%s.%I', name, column_name),
-               CASE WHEN needed AND filled THEN 'blocked' ELSE 'fix' END,
+               CASE WHEN needed AND (filled OR has_others) THEN 'blocked' ELSE 'fix' END,
                CASE WHEN needed AND filled THEN 'the column is missing, and the rows there are say nothing without it'
+                    WHEN needed AND has_others THEN
+                        'the column is missing, and the table has columns unknown to contact_sync: '
+                        'rename the table if it is another application''s'
                     ELSE 'the column is missing' END,
                format('ALTER TABLE %s ADD COLUMN %s;', name,
                       concat_ws(' ', quote_ident(column_name), type, 'DEFAULT ' || default_value,
-                                -- Where there are rows, a column without a default is null in them.
+                                -- Whoever inserts rows without it can go on to do so.
                                 CASE WHEN constraints = 'PRIMARY KEY'
                                      -- a partitioned table's would have to hold its partition key
                                      THEN CASE WHEN kind = 'p'
                                                     OR EXISTS (SELECT FROM pg_index i
                                                                WHERE i.indrelid = relation AND i.indisprimary)
                                                THEN 'NOT NULL' ELSE constraints END
-                                     WHEN filled THEN regexp_replace(constraints, '^NOT NULL ?', '')
-                                     ELSE constraints END))
+                                     ELSE nullif(regexp_replace(constraints, '^NOT NULL ?', ''), '') END))
         FROM wanted WHERE attnum IS NULL
         UNION ALL
         SELECT 4, position, 0, 'contact_column', name, 'ok', NULL, NULL
@@ -278,35 +206,13 @@ AS $$
         WHERE column_name = 'phone_number' AND attnum IS NOT NULL
 
         UNION ALL
-        SELECT 8, table_position, position, 'method_type', format('%s.%I', name, column_name),
-               CASE WHEN refused IS NULL THEN 'ok'
-                    WHEN by_type AND (NOT textual OR used_by IS NOT NULL) THEN 'blocked' ELSE 'fix' END,
-               CASE WHEN by_type IS FALSE THEN format('constraint %I refuses %s', conname, refused)
-                    WHEN by_type THEN
-                        format('its type %s has no room for %s', format_type(atttypid, atttypmod), refused)
-                        || CASE WHEN NOT textual THEN ': make it another type, or add the values to this'
-                                ELSE coalesce('; drop first what depends on its type: ' || used_by, '') END END,
-               CASE WHEN by_type THEN format('ALTER TABLE %s ALTER COLUMN %I TYPE character varying(20);',
-                                             name, column_name)
-                    -- What was good stays good. Rows that are there need no check: the old constraint saw them.
-                    WHEN conname IS NOT NULL THEN format(E'ALTER TABLE %s DROP CONSTRAINT %I,\n'
-                                '    ADD CONSTRAINT %2$I\n'
-                                '    CHECK (%I IN (''whatsapp'', ''sms'', ''phone_call'') OR %s)%s;',
-                                name, conname, column_name, expression,
-                                CASE WHEN filled THEN ' NOT VALID' ELSE '' END) END
-        FROM wanted
-             CROSS JOIN LATERAL (SELECT t.typcategory = 'S' AS textual
-                                 FROM contact_sync_internal.base_type(atttypid, atttypmod) AS own
-                                      JOIN pg_type t ON t.oid = own.type) AS comparison
-             CROSS JOIN LATERAL contact_sync_internal.type_users(relation, attnum) AS dependents(used_by)
-             LEFT JOIN LATERAL contact_sync_internal.refusals(relation, attnum, '{whatsapp,sms,phone_call}') AS refusal ON true
-        WHERE (table_name, column_name) = ('contact_methods', 'method_type') AND attnum IS NOT NULL
-
-        UNION ALL
         SELECT 9, table_position, 0, 'unique_key', format('%s (%s)', name, columns),
-               CASE WHEN u.exists THEN 'ok' WHEN u.partitioned THEN 'blocked' ELSE 'fix' END,
+               CASE WHEN u.exists THEN 'ok' WHEN u.partitioned OR u.partial IS NOT NULL THEN 'blocked' ELSE 'fix' END,
                CASE WHEN NOT u.exists THEN 'the unique constraint is missing'
-                   || CASE WHEN u.partitioned THEN ', and the table is partitioned by something else' ELSE '' END END,
+                   || CASE WHEN u.partitioned THEN ', and the table is partitioned by something else'
+                           WHEN u.partial IS NOT NULL THEN
+                               ': this table keeps more rows than one on purpose, by index ' || u.partial
+                           ELSE '' END END,
                format('ALTER TABLE %s ADD UNIQUE (%s);', name, columns)
         FROM unique_key u
 
@@ -366,18 +272,44 @@ AS $$
     WITH contact AS MATERIALIZED (
         SELECT t.* FROM contact_sync_internal.contact_tables(s) t WHERE t.relation IS NULL OR t.usable
     ), foreign_key AS MATERIALIZED (
-        SELECT contact.name, k.conname,
+        SELECT contact.name, k.conname, k.condeferrable, k.condeferred, obj_description(k.oid, 'pg_constraint') AS comment,
                k.confrelid = s.customers AND k.confkey = ARRAY[s.id] AS refers,
-               k.confdeltype = 'c' AND k.confupdtype = 'c' AND enforced AS cascades,
+               deletion.right AND k.confupdtype = 'c' AND enforced AS cascades,
+               CASE WHEN deletion.right AND k.confdeltype = 'n' THEN 'SET NULL' ELSE 'CASCADE' END AS on_delete,
                concat_ws(' and ',
                          CASE WHEN NOT enforced THEN 'ENFORCED: it does nothing' END,
-                         CASE WHEN k.confdeltype <> 'c' THEN 'ON DELETE CASCADE: a customer cannot go' END,
+                         CASE WHEN NOT deletion.right THEN 'ON DELETE CASCADE: a customer cannot go' END,
                          CASE WHEN k.confupdtype <> 'c' THEN 'ON UPDATE CASCADE: an id cannot change' END) AS lacks
         FROM contact
              JOIN pg_attribute a ON a.attrelid = contact.relation AND a.attname = 'customer_id' AND NOT a.attisdropped
              JOIN pg_constraint k ON k.conrelid = contact.relation AND k.contype = 'f' AND k.conparentid = 0
                                      AND k.conkey = ARRAY[a.attnum]
              CROSS JOIN LATERAL contact_sync_internal.is_enforced(k.oid) AS enforcement(enforced)
+             -- History may be kept longer than its customer.
+             CROSS JOIN LATERAL (
+                 SELECT k.confdeltype = 'c'
+                        OR contact.table_name = 'contact_history' AND k.confdeltype = 'n' AND NOT a.attnotnull
+             ) AS deletion("right")
+    ), definition AS (
+        SELECT contact.name,
+               format(E'FOREIGN KEY (customer_id)\n    REFERENCES %s (%I) ON DELETE ', s.name, s.id_column) AS head,
+               -- Rows that are there are checked later, without a lock that keeps writers out.
+               CASE WHEN contact.kind = 'r' AND contact_sync_internal.holds_rows(contact.relation)
+                    THEN ' NOT VALID' ELSE '' END AS tail
+        FROM contact
+    ), made_anew AS (
+        -- Other tools know a foreign key by its name, and count on its being deferrable.
+        SELECT f.name, string_agg(
+                   format(E'ALTER TABLE %s DROP CONSTRAINT %I,\n    ADD CONSTRAINT %2$I %s%s ON UPDATE CASCADE%s%s;',
+                          f.name, f.conname, d.head, f.on_delete,
+                          CASE WHEN f.condeferred THEN ' DEFERRABLE INITIALLY DEFERRED'
+                               WHEN f.condeferrable THEN ' DEFERRABLE' ELSE '' END, d.tail)
+                   || CASE WHEN f.comment IS NOT NULL
+                           THEN format(E'\nCOMMENT ON CONSTRAINT %I ON %s IS %L;', f.conname, f.name, f.comment)
+                           ELSE '' END,
+                   E'\n' ORDER BY f.conname) AS fix
+        FROM foreign_key f JOIN definition d USING (name)
+        WHERE f.refers AND NOT f.cascades GROUP BY f.name
     )
     SELECT 'foreign_key', format('%s (customer_id)', contact.name), state.status,
            CASE WHEN strangers IS NOT NULL THEN
@@ -396,17 +328,9 @@ AS $$
                                        ORDER BY f.conname)
                      FROM foreign_key f WHERE f.name = contact.name AND f.refers)
                 WHEN state.status = 'fix' THEN
-                    concat_ws(E'\n',
-                        (SELECT string_agg(format('ALTER TABLE %s DROP CONSTRAINT %I;', f.name, f.conname), E'\n'
-                                           ORDER BY f.conname)
-                         FROM foreign_key f WHERE f.name = contact.name AND f.refers AND NOT f.cascades),
-                        CASE WHEN right_one IS NULL THEN
-                            format(E'ALTER TABLE %s ADD FOREIGN KEY (customer_id)\n'
-                                   '    REFERENCES %s (%I) ON DELETE CASCADE ON UPDATE CASCADE%s;',
-                                   contact.name, s.name, s.id_column,
-                                   -- Rows that are there are checked later, without a lock that keeps writers out.
-                                   CASE WHEN contact.kind = 'r' AND contact_sync_internal.holds_rows(contact.relation)
-                                        THEN ' NOT VALID' ELSE '' END) END) END
+                    coalesce((SELECT m.fix FROM made_anew m WHERE m.name = contact.name),
+                             (SELECT format('ALTER TABLE %s ADD %sCASCADE ON UPDATE CASCADE%s;', d.name, d.head, d.tail)
+                              FROM definition d WHERE d.name = contact.name)) END
     FROM contact
          CROSS JOIN LATERAL (
              SELECT min(f.conname::text) FILTER (WHERE f.refers AND f.cascades) AS right_one,

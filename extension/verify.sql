@@ -39,6 +39,9 @@ BEGIN
     -- Locks last until the transaction ends: the contact tables come first, what locks customers comes last.
     RETURN QUERY SELECT * FROM contact_sync_internal.check_quarantine(s);
     RETURN QUERY SELECT * FROM contact_sync_internal.check_tables(s);
+    RETURN QUERY SELECT * FROM contact_sync_internal.check_values(s);
+    RETURN QUERY SELECT * FROM contact_sync_internal.check_required_columns(s);
+    RETURN QUERY SELECT * FROM contact_sync_internal.check_unique_indexes(s);
     RETURN QUERY SELECT * FROM contact_sync_internal.check_policies(s, rls);
     RETURN QUERY SELECT * FROM contact_sync_internal.check_foreign_keys(s);
     RETURN QUERY SELECT * FROM contact_sync_internal.check_triggers(s);

@@ -230,6 +230,60 @@ SET LOCAL ROLE regress_contact_owner;
 SELECT problem FROM wrong() WHERE check_name = 'misplaced_rows';
 ROLLBACK;
 
+-- Rows that rows of other tables refer to stay where they are, whatever would become of those.
+CREATE PROCEDURE try_referrer(definition text) LANGUAGE plpgsql AS $$
+DECLARE
+    found record;
+BEGIN
+    DELETE FROM contact_methods;
+    DELETE FROM contact_preferences;
+    ALTER TABLE contact_methods DROP CONSTRAINT IF EXISTS contact_methods_customer_id_method_type_key;
+    INSERT INTO contact_methods (id, customer_id, method_type, phone_number, updated_at)
+        SELECT id(place), c.id, 'sms', place::text, '2024-01-01'::timestamptz + place * interval '1 day'
+        FROM (SELECT id FROM customers ORDER BY id LIMIT 1) AS c, generate_series(1, 3) AS place;
+    EXECUTE definition;
+    FOR found IN SELECT * FROM wrong() WHERE check_name = 'misplaced_rows' LOOP
+        RAISE INFO '%: %', found.status, found.problem;
+    END LOOP;
+    BEGIN
+        PERFORM FROM contact_sync.attach('customers');
+        RAISE INFO 'attached: % rows in contact_methods, % moved', (SELECT count(*) FROM contact_methods),
+            (SELECT count(*) FROM contact_quarantine);
+    EXCEPTION WHEN object_not_in_prerequisite_state THEN
+        RAISE INFO 'attach refuses';
+    END;
+    RAISE EXCEPTION USING ERRCODE = 'UNDO0';
+EXCEPTION WHEN SQLSTATE 'UNDO0' THEN
+    NULL;
+END
+$$;
+CALL try_referrer('');
+CALL try_referrer($$CREATE TABLE log (method uuid REFERENCES contact_methods ON DELETE CASCADE); INSERT INTO log VALUES (id(1)), (NULL)$$);
+CALL try_referrer($$CREATE TABLE log (method uuid REFERENCES contact_methods); INSERT INTO log VALUES (id(1))$$);
+CALL try_referrer($$CREATE TABLE log (method uuid REFERENCES contact_methods ON DELETE SET NULL); INSERT INTO log VALUES (id(1))$$);
+-- ... those that stay anyway are no matter
+CALL try_referrer($$CREATE TABLE log (method uuid REFERENCES contact_methods ON DELETE CASCADE); INSERT INTO log VALUES (id(3))$$);
+CALL try_referrer($$ALTER TABLE contact_methods ADD replaces uuid REFERENCES contact_methods;
+                    UPDATE contact_methods SET replaces = id(1) WHERE id = id(3)$$);
+-- Of more columns than one, of a partitioned table, in a table that cannot be read
+CALL try_referrer($$ALTER TABLE contact_methods ADD UNIQUE (customer_id, phone_number);
+                    CREATE TABLE log (customer uuid, number text, FOREIGN KEY (customer, number)
+                        REFERENCES contact_methods (customer_id, phone_number) ON DELETE CASCADE) PARTITION BY LIST (number);
+                    CREATE TABLE log_1 PARTITION OF log DEFAULT;
+                    INSERT INTO log SELECT customer_id, '2' FROM contact_methods LIMIT 1$$);
+CALL try_referrer($$CREATE TABLE log (method uuid REFERENCES contact_methods ON DELETE CASCADE);
+                    ALTER TABLE customers OWNER TO regress_contact_owner; ALTER TABLE contact_methods OWNER TO regress_contact_owner;
+                    ALTER TABLE contact_preferences OWNER TO regress_contact_owner;
+                    ALTER TABLE contact_history OWNER TO regress_contact_owner;
+                    GRANT USAGE, CREATE ON SCHEMA regress_quarantine TO regress_contact_owner;
+                    GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA contact_sync TO regress_contact_owner$$);
+-- Rows of nobody, and of history
+CALL try_referrer($$CREATE TABLE log (method uuid REFERENCES contact_methods ON DELETE CASCADE); INSERT INTO log VALUES (id(2));
+                    DELETE FROM contact_methods WHERE id <> id(2); UPDATE contact_methods SET customer_id = NULL$$);
+CALL try_referrer($$ALTER TABLE contact_history DROP CONSTRAINT IF EXISTS contact_history_customer_id_fkey; DELETE FROM contact_methods;
+                    INSERT INTO contact_history (id, customer_id, method, type, status) VALUES (id(7), id(99), 'sms', 'call', 'missed');
+                    CREATE TABLE log (call uuid REFERENCES contact_history ON DELETE CASCADE); INSERT INTO log VALUES (id(7))$$);
+
 -- clean up
 RESET search_path;
 DROP SCHEMA regress_quarantine CASCADE;

@@ -35,8 +35,7 @@ Column column(TupleDesc columns, const char *name)
 		column.collation = attribute->attcollation;
 		column.length = attribute->attlen;
 		column.by_value = attribute->attbyval;
-		// char(n) becomes text through a function, but its bytes are those of text.
-		column.is_text = attribute->attlen == -1 && (base == BPCHAROID || IsBinaryCoercible(base, TEXTOID));
+		column.is_text = attribute->attlen == -1 && is_text(base);
 		break;
 	}
 	return column;
@@ -99,6 +98,12 @@ bool may_have_changed(const Column &column, TupleTableSlot *before, TupleTableSl
 	{
 		return true; // to be met again where the guard stands around it
 	}
+}
+
+bool is_text(Oid type)
+{
+	// char(n) becomes text through a function, but its bytes are those of text.
+	return type == BPCHAROID || IsBinaryCoercible(type, TEXTOID);
 }
 
 int max_characters(Oid type, int32 typmod)

@@ -45,6 +45,9 @@ std::string_view number_in(const Column &column, Field field);
 /// A column that does not exist does not change.
 bool may_have_changed(const Column &column, TupleTableSlot *before, TupleTableSlot *after);
 
+/// Whether values of a base type are stored as those of text are: text, varchar, char, citext.
+bool is_text(Oid type);
+
 /// The length in characters that a type allows (varchar(n), char(n), domains over them); -1 where it sets no bound.
 int max_characters(Oid type, int32 typmod);
 

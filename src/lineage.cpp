@@ -1,5 +1,8 @@
 #include "lineage.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 #include "identity.hpp"
 
 extern "C"
@@ -44,10 +47,10 @@ List *parents_of(Oid table)
 /// Whether a parent has of these columns what its child has.
 bool has_same_columns(Oid parent, Oid child, const ColumnNames &columns)
 {
-	for (const char *name : columns.names)
-		if (get_atttype(parent, get_attnum(parent, name)) != get_atttype(child, get_attnum(child, name)))
-			return false;
-	return true;
+	return std::all_of(
+		std::begin(columns.names), std::end(columns.names),
+		[parent, child](const char *name)
+		{ return get_atttype(parent, get_attnum(parent, name)) == get_atttype(child, get_attnum(child, name)); });
 }
 
 /// What a trigger of the table does: its type (tgtype), and whether it is enabled, unconditional and immediate.

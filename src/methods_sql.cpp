@@ -1,9 +1,11 @@
 #include "methods_sql.hpp"
 
+#include "check.hpp"
 #include "statement.hpp"
 
 extern "C"
 {
+#include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 }
 
@@ -42,21 +44,36 @@ const char *row_is_meant(const Binding &binding)
 	return psprintf("m.customer_id %s k.id AND %s", binding.key_equality, by_method("k.whatsapp", "k.phone"));
 }
 
+/// What a row gets beside another number, where its columns take it.
+struct Value
+{
+	const char *column;
+	char category;	  ///< see takes()
+	const char *text; ///< as takes() has it
+	const char *sql;
+};
+constexpr Value values[] = {{"is_available", TYPCATEGORY_BOOLEAN, "true", "true"},
+							{"verification_status", TYPCATEGORY_STRING, "unknown", "'unknown'"},
+							{"last_verified", TYPCATEGORY_DATETIME, nullptr, "NULL"},
+							{"updated_at", TYPCATEGORY_DATETIME, "now", "pg_catalog.now()"}};
+
 /// What becomes of the method's row `m` that has another number than `number`, an SQL expression.
 const char *other_number(const ContactTable &methods, const char *number)
 {
 	StringInfoData sql;
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "phone_number = %s", number);
-	if (methods.has("is_available"))
-		appendStringInfoString(&sql, ", is_available = true");
-	if (methods.has("verification_status"))
-		appendStringInfoString(&sql, ", verification_status = 'unknown'");
-	if (methods.has("last_verified"))
-		appendStringInfoString(&sql, ", last_verified = NULL");
-	if (methods.has("updated_at"))
-		appendStringInfoString(&sql, ", updated_at = pg_catalog.now()");
+	for (const Value &value : values)
+		if (takes(methods.oid, value.column, value.category, value.text))
+			appendStringInfo(&sql, ", %s = %s", value.column, value.sql);
 	return sql.data;
+}
+
+/// Whether a new row can say if its method is the preferred one.
+bool has_preferred(const ContactTable &methods)
+{
+	return takes(methods.oid, "is_preferred", TYPCATEGORY_BOOLEAN, "true") &&
+		   takes(methods.oid, "is_preferred", TYPCATEGORY_BOOLEAN, "false");
 }
 
 /// A column's type, as SQL that no search_path can change.
@@ -114,14 +131,14 @@ const char *and_missing(const Binding &binding, const ContactTable &methods)
 const char *insert_sql(const Binding &binding, const ContactTable &methods, const ContactTable &preferences,
 					   Unique unique, bool are_new, bool many)
 {
-	const bool has_preferred = methods.has("is_preferred");
+	const bool preferred = has_preferred(methods);
 	StringInfoData sql;
 	initStringInfo(&sql);
 	appendStringInfo(&sql,
 					 "INSERT INTO %s AS m (customer_id, method_type, phone_number%s) "
 					 "SELECT %s k.id, w.method::%s, w.number%s FROM %s",
-					 methods.name, has_preferred ? ", is_preferred" : "", are_new ? "" : "DISTINCT",
-					 type_of(methods, "method_type"), has_preferred ? psprintf(", %s", is_preferred) : "",
+					 methods.name, preferred ? ", is_preferred" : "", are_new ? "" : "DISTINCT",
+					 type_of(methods, "method_type"), preferred ? psprintf(", %s", is_preferred) : "",
 					 from_wanted(binding, preferences, are_new, many));
 	if (are_new)
 		return sql.data;
@@ -148,12 +165,12 @@ const char *missing_sql(const Binding &binding, const ContactTable &methods, con
 
 const char *insert_listed_sql(const ContactTable &methods)
 {
-	const bool has_preferred = methods.has("is_preferred");
+	const bool preferred = has_preferred(methods);
 	return psprintf("INSERT INTO %s (customer_id, method_type, phone_number%s) SELECT l.id, l.method::%s, l.number%s "
 					"FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), "
 					"pg_catalog.unnest($4)) AS l (id, method, number, is_preferred)",
-					methods.name, has_preferred ? ", is_preferred" : "", type_of(methods, "method_type"),
-					has_preferred ? ", l.is_preferred" : "");
+					methods.name, preferred ? ", is_preferred" : "", type_of(methods, "method_type"),
+					preferred ? ", l.is_preferred" : "");
 }
 
 } // namespace contact_sync

@@ -54,6 +54,7 @@ extern "C"
 	PG_FUNCTION_INFO_V1(grant_execute);
 	PG_FUNCTION_INFO_V1(is_computation);
 	PG_FUNCTION_INFO_V1(is_refused);
+	PG_FUNCTION_INFO_V1(takes);
 }
 #pragma GCC visibility pop
 
@@ -143,4 +144,12 @@ Datum is_computation(PG_FUNCTION_ARGS)
 Datum is_refused(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(contact_sync::is_refused(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1))));
+}
+
+Datum takes(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		PG_RETURN_NULL();
+	const char *value = PG_ARGISNULL(3) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(3));
+	PG_RETURN_BOOL(contact_sync::takes(PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1)), PG_GETARG_CHAR(2), value));
 }
