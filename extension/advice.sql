@@ -90,19 +90,10 @@ AS $$
         UNION ALL
         SELECT 9, 'enabled', 'contact_sync.enabled', 'the setting is off: the triggers do nothing', NULL
         WHERE current_setting('contact_sync.enabled', true) IN ('off', 'false', 'no', '0')
-
-        UNION ALL
-        -- Whether there is anything at all is soon told; contact_sync.drift looks at each customer. No SQL to mend it:
-        -- reconcile commits, so it cannot run among the others.
-        SELECT 10, 'contact_data', contact.name,
-               format('no customer has contact data yet: CALL contact_sync.reconcile(%L)', s.name), NULL
-        FROM contact
-        WHERE contact.table_name = 'contact_preferences'
-          AND contact_sync_internal.holds_rows(s.customers) AND NOT contact_sync_internal.holds_rows(contact.relation)
     ), checked(step, check_name) AS (VALUES
         (1, 'number_column'), (3, 'trigger_privilege'), (4, 'redundant_index'),
         (5, 'deferrable_constraint'), (6, 'unvalidated_constraint'), (7, 'reader'), (8, 'legacy_function'),
-        (9, 'enabled'), (10, 'contact_data')
+        (9, 'enabled')
     )
     SELECT check_name, coalesce(object, s.name), CASE WHEN object IS NULL THEN 'ok' ELSE 'advice' END, problem, fix
     FROM checked LEFT JOIN finding USING (step, check_name)
@@ -110,6 +101,96 @@ AS $$
 $$;
 COMMENT ON FUNCTION contact_sync_internal.check_advice(contact_sync_internal.shape, text) IS
     'what verify says of what is worth doing and never stands in the way';
+
+CREATE FUNCTION contact_sync_internal.foreign_names(source text, own_schema oid)
+RETURNS TABLE (schema_name name, name name)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    -- A bare name before a parenthesis calls a function, one after FROM, INTO, ... is a table.
+    WITH called(name) AS (
+        SELECT DISTINCT lower(m[1]) FROM regexp_matches(source, '(?<![\w."])([a-z_]\w*)\s*\(', 'gi') AS m
+    ), read(name) AS (
+        SELECT DISTINCT lower(m[1])
+        FROM regexp_matches(source, '\m(?:from|join|into|update)\s+(?:only\s+)?([a-z_]\w*)(?![\w.(])', 'gi') AS m
+    ), found AS (
+        SELECT p.pronamespace AS schema, p.proname AS name, 'function' AS kind
+        FROM pg_proc p JOIN called c ON p.proname = c.name
+        UNION
+        SELECT c.relnamespace, c.relname, 'table'
+        FROM pg_class c JOIN read ON c.relname = read.name WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+    )
+    SELECT DISTINCT ON (found.kind, found.name) n.nspname, found.name
+    FROM found JOIN pg_namespace n ON n.oid = found.schema
+    WHERE n.nspname !~ '^(pg_|information_schema$|contact_sync)'
+      AND NOT EXISTS (SELECT FROM found own WHERE (own.kind, own.name) = (found.kind, found.name)
+                                              AND own.schema IN (own_schema, 'pg_catalog'::regnamespace))
+    ORDER BY found.kind, found.name, n.nspname
+$$;
+COMMENT ON FUNCTION contact_sync_internal.foreign_names(text, oid) IS
+    'what the text of a function seems to name without a schema that is in others than pg_catalog and its own';
+
+CREATE FUNCTION contact_sync_internal.check_search_path(s contact_sync_internal.shape)
+RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    -- Triggers of others on contact tables run under the search_path of the sync, unless they have their own.
+    WITH RECURSIVE written(relation) AS (
+        SELECT t.relation FROM contact_sync_internal.contact_tables(s) t WHERE t.usable
+        UNION
+        SELECT i.inhrelid FROM pg_inherits i JOIN written ON i.inhparent = written.relation
+    ), finding AS (
+        SELECT format('trigger %I on %s', t.tgname, t.tgrelid::regclass) AS object, f.oid::regprocedure AS function,
+               string_agg(format('%I.%I', n.schema_name, n.name), ', ' ORDER BY n.schema_name, n.name) AS names,
+               string_agg(DISTINCT quote_ident(n.schema_name), ', ') AS schemas
+        FROM written
+             JOIN pg_trigger t ON t.tgrelid = written.relation AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+             JOIN pg_proc f ON f.oid = t.tgfoid
+             JOIN pg_language l ON l.oid = f.prolang AND l.lanname = 'plpgsql'
+             CROSS JOIN LATERAL contact_sync_internal.foreign_names(f.prosrc, s.schema) AS n
+        WHERE NOT EXISTS (SELECT FROM unnest(f.proconfig) AS setting WHERE setting ^@ 'search_path=')
+        GROUP BY t.tgname, t.tgrelid, f.oid
+    )
+    SELECT 'search_path', coalesce(f.object, s.name), CASE WHEN f.object IS NULL THEN 'ok' ELSE 'advice' END,
+           'its function runs with the search_path of the sync, ' || quote_ident(s.schema_name)
+               || ', and seems to name without a schema: ' || f.names,
+           CASE WHEN f.object IS NOT NULL THEN
+               format('ALTER FUNCTION %s SET search_path = %I, %s;', f.function, s.schema_name, f.schemas) END
+    FROM (VALUES (1)) AS one LEFT JOIN finding f ON true
+    ORDER BY f.object
+$$;
+COMMENT ON FUNCTION contact_sync_internal.check_search_path(contact_sync_internal.shape) IS
+    'what verify says of triggers that find by search_path what the sync has not in its own';
+
+CREATE FUNCTION contact_sync_internal.check_contact_data(customers regclass, s contact_sync_internal.shape)
+RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+DECLARE
+    looked_at bigint := contact_sync_internal.estimated_customers(customers);
+    drifted bigint;
+BEGIN
+    -- Where it cannot be told, other checks say why.
+    IF contact_sync_internal.obstacles(customers, s, false) IS NOT NULL THEN
+        RETURN;
+    END IF;
+    IF looked_at > 10000 THEN
+        SELECT * INTO looked_at, drifted FROM contact_sync_internal.sample_drifted(s, looked_at);
+    ELSE
+        SELECT * INTO looked_at, drifted FROM contact_sync_internal.count_drifted(s, s.name || ' AS c');
+    END IF;
+    check_name := 'contact_data';
+    object := s.name;
+    status := CASE WHEN drifted > 0 THEN 'advice' ELSE 'ok' END;
+    IF drifted > 0 THEN
+        -- No SQL to mend it: reconcile commits, so it cannot run among the others.
+        problem := format('customers with contact data that differs: %s of %s looked at; CALL contact_sync.reconcile(%L)',
+                          drifted, looked_at, s.name);
+    END IF;
+    RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION contact_sync_internal.check_contact_data(regclass, contact_sync_internal.shape) IS
+    'what verify says of customers whose contact data drifted: it counts them, or looks at a sample where they are many';
 
 CREATE FUNCTION contact_sync_internal.check_failures(s contact_sync_internal.shape)
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)

@@ -9,6 +9,40 @@ $$;
 COMMENT ON FUNCTION contact_sync_internal.may_create(contact_sync_internal.shape) IS
     'whether the owner of customers may create a table beside it';
 
+CREATE FUNCTION contact_sync_internal.citus_kind(relation oid) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    kind text;
+BEGIN
+    -- Citus keeps its catalog among those of PostgreSQL.
+    IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
+        EXECUTE 'SELECT CASE WHEN partmethod <> ''n'' THEN ''a distributed table''
+                             WHEN repmodel = ''t'' THEN ''a reference table''
+                             ELSE ''a table in the metadata'' END
+                 FROM pg_catalog.pg_dist_partition WHERE logicalrelid = $1'
+        INTO kind USING relation;
+    END IF;
+    RETURN kind;
+END
+$$;
+COMMENT ON FUNCTION contact_sync_internal.citus_kind(oid) IS 'what a table is to Citus, null where it is nothing to it';
+
+CREATE FUNCTION contact_sync_internal.check_citus(s contact_sync_internal.shape)
+RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT 'citus', t.name, 'blocked',
+           format('it is %s of Citus, which runs triggers where its shards are: that is not supported yet', kind), NULL
+    FROM (SELECT s.customers, s.name
+          UNION ALL
+          SELECT c.relation, c.name FROM contact_sync_internal.contact_tables(s) c) AS t(relation, name)
+         CROSS JOIN LATERAL contact_sync_internal.citus_kind(t.relation) AS found(kind)
+    WHERE kind IS NOT NULL
+$$;
+COMMENT ON FUNCTION contact_sync_internal.check_citus(contact_sync_internal.shape) IS
+    'what verify says of tables that Citus manages';
+
 CREATE FUNCTION contact_sync_internal.check_customers(customers regclass, s contact_sync_internal.shape)
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp

@@ -86,6 +86,41 @@ AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C STABLE;
 COMMENT ON FUNCTION contact_sync.drift(regclass, name, name, name) IS
     'every difference between customers and their contact data: missing, stale, unwanted, orphan, no preferences';
 
+CREATE FUNCTION contact_sync_internal.customers_sql(s contact_sync_internal.shape, source text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT format('SELECT c.%1$I AS id, %2$s AS phone, %3$s AS whatsapp FROM %4$s WHERE c.%1$I IS NOT NULL',
+                  s.id_column, contact_sync_internal.number_of('c', s.phone_column, s.phone),
+                  contact_sync_internal.number_of('c', s.whatsapp_column, s.whatsapp), source)
+$$;
+COMMENT ON FUNCTION contact_sync_internal.customers_sql(contact_sync_internal.shape, text) IS
+    'the SQL for customers (id, phone, whatsapp) of a FROM item c';
+
+CREATE FUNCTION contact_sync_internal.drift_sql(s contact_sync_internal.shape) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    -- Ids as text are what their type's output function makes of them, as in failures.
+    SELECT format(
+        $sql$
+        SELECT format('%%s', c.id),
+               CASE WHEN m.customer_id IS NULL THEN 'missing' WHEN w.number IS NULL THEN 'unwanted' ELSE 'stale' END,
+               w.method, w.number, m.phone_number::text
+        FROM c CROSS JOIN LATERAL (VALUES %1$s) AS w(method, number)
+             LEFT JOIN %2$s AS m ON m.customer_id %4$s c.id AND m.method_type::text COLLATE "C" = w.method
+        WHERE CASE WHEN m.customer_id IS NULL THEN w.number IS NOT NULL
+                   ELSE m.phone_number::text COLLATE "C" IS DISTINCT FROM w.number END
+        UNION ALL
+        SELECT format('%%s', c.id), 'no preferences', NULL, NULL, NULL
+        FROM c WHERE NOT EXISTS (SELECT 1 FROM %3$s AS p WHERE p.customer_id %4$s c.id)
+        $sql$,
+        (SELECT string_agg(format('(%L, c.%s)', m.method, m.number), ', ') FROM contact_sync_internal.methods_of(s) m),
+        max(t.name) FILTER (WHERE t.table_name = 'contact_methods'),
+        max(t.name) FILTER (WHERE t.table_name = 'contact_preferences'), s.id_equality)
+    FROM contact_sync_internal.contact_tables(s) t
+$$;
+COMMENT ON FUNCTION contact_sync_internal.drift_sql(contact_sync_internal.shape) IS
+    'the SQL for what differs from the customers in c (id, phone, whatsapp): customer, kind, method, expected, actual';
+
 CREATE FUNCTION contact_sync_internal.drift_as_owner(
     customers regclass, id_column name, phone_column name, whatsapp_column name)
 RETURNS TABLE (customer text, kind text, method text, expected text, actual text)
@@ -93,43 +128,47 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 DECLARE
     s contact_sync_internal.shape := contact_sync_internal.require(customers, id_column, phone_column, whatsapp_column, false);
-    preferences text;
-    methods text;
-    wanted text;
 BEGIN
-    SELECT max(t.name) FILTER (WHERE t.table_name = 'contact_preferences'),
-           max(t.name) FILTER (WHERE t.table_name = 'contact_methods')
-    INTO preferences, methods
-    FROM contact_sync_internal.contact_tables(s) t;
-    SELECT string_agg(format('(%L, c.%s)', m.method, m.number), ', ') INTO wanted FROM contact_sync_internal.methods_of(s) m;
-
-    -- Ids as text are what their type's output function makes of them, as in failures.
-    RETURN QUERY SELECT * FROM contact_sync_internal.query(format(
-        $query$
-        WITH c AS NOT MATERIALIZED (
-            SELECT c.%1$I AS id, %2$s AS phone, %3$s AS whatsapp FROM %4$s AS c WHERE c.%1$I IS NOT NULL
-        )
-        SELECT format('%%s', c.id),
-               CASE WHEN m.customer_id IS NULL THEN 'missing' WHEN w.number IS NULL THEN 'unwanted' ELSE 'stale' END,
-               w.method, w.number, m.phone_number::text
-        FROM c CROSS JOIN LATERAL (VALUES %5$s) AS w(method, number)
-             LEFT JOIN %6$s AS m ON m.customer_id %8$s c.id AND m.method_type::text = w.method
-        WHERE CASE WHEN m.customer_id IS NULL THEN w.number IS NOT NULL
-                   ELSE m.phone_number::text COLLATE "C" IS DISTINCT FROM w.number END
-        UNION ALL
-        SELECT format('%%s', c.id), 'no preferences', NULL, NULL, NULL
-        FROM c WHERE NOT EXISTS (SELECT FROM %7$s AS p WHERE p.customer_id %8$s c.id)
-        UNION ALL
-        SELECT format('%%s', m.customer_id), 'orphan', m.method_type::text, NULL, m.phone_number::text
-        FROM %6$s AS m WHERE NOT EXISTS (SELECT FROM c WHERE m.customer_id %8$s c.id)
-        UNION ALL
-        SELECT format('%%s', p.customer_id), 'orphan', NULL, NULL, NULL
-        FROM %7$s AS p WHERE NOT EXISTS (SELECT FROM c WHERE p.customer_id %8$s c.id)
-        $query$,
-        s.id_column, contact_sync_internal.number_of('c', s.phone_column, s.phone),
-        contact_sync_internal.number_of('c', s.whatsapp_column, s.whatsapp), s.name, wanted, methods, preferences,
-        s.id_equality)) AS found(customer text, kind text, method text, expected text, actual text);
+    RETURN QUERY SELECT * FROM contact_sync_internal.query(
+        format('WITH c AS NOT MATERIALIZED (%s) %s', contact_sync_internal.customers_sql(s, s.name || ' AS c'),
+               contact_sync_internal.drift_sql(s))
+        || (SELECT string_agg(format(
+                $query$
+                UNION ALL
+                SELECT format('%%s', t.customer_id), 'orphan', %s, NULL, %s
+                FROM %s AS t WHERE NOT EXISTS (SELECT 1 FROM c WHERE t.customer_id %s c.id)
+                $query$,
+                CASE table_name WHEN 'contact_methods' THEN 't.method_type::text' ELSE 'NULL' END,
+                CASE table_name WHEN 'contact_methods' THEN 't.phone_number::text' ELSE 'NULL' END, t.name, s.id_equality), '')
+            FROM contact_sync_internal.contact_tables(s) t WHERE t.table_name <> 'contact_history'))
+        AS found(customer text, kind text, method text, expected text, actual text);
 END
 $$;
 COMMENT ON FUNCTION contact_sync_internal.drift_as_owner(regclass, name, name, name) IS
     'contact_sync.drift, run as the owner of customers';
+
+CREATE FUNCTION contact_sync_internal.count_drifted(
+    s contact_sync_internal.shape, source text, OUT looked_at bigint, OUT drifted bigint)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+    SELECT r.looked_at, r.drifted
+    FROM contact_sync_internal.query(
+        format('WITH c AS MATERIALIZED (%s), d(customer, kind, method, expected, actual) AS (%s) '
+               'SELECT (SELECT count(*) FROM c), count(DISTINCT d.customer) FROM d',
+               contact_sync_internal.customers_sql(s, source), contact_sync_internal.drift_sql(s)))
+        AS r(looked_at bigint, drifted bigint)
+$$;
+COMMENT ON FUNCTION contact_sync_internal.count_drifted(contact_sync_internal.shape, text) IS
+    'how many customers there are in a FROM item c, and how many of them have contact data that differs from theirs';
+
+CREATE FUNCTION contact_sync_internal.sample_drifted(
+    s contact_sync_internal.shape, customers bigint, OUT looked_at bigint, OUT drifted bigint)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    -- Each customer's rows are looked up by the index.
+    SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+    SELECT * FROM contact_sync_internal.count_drifted(
+        s, format('%s AS c TABLESAMPLE pg_catalog.system (%s)', s.name, round(100.0 * 1000 / customers, 6)))
+$$;
+COMMENT ON FUNCTION contact_sync_internal.sample_drifted(contact_sync_internal.shape, bigint) IS
+    'count_drifted over about a thousand of so many customers';

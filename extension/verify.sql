@@ -35,6 +35,7 @@ BEGIN
         RETURN;
     END IF;
 
+    RETURN QUERY SELECT * FROM contact_sync_internal.check_citus(s);
     RETURN QUERY SELECT * FROM contact_sync_internal.check_privileges(s);
     -- Locks last until the transaction ends: the contact tables come first, what locks customers comes last.
     RETURN QUERY SELECT * FROM contact_sync_internal.check_quarantine(s);
@@ -46,6 +47,8 @@ BEGIN
     RETURN QUERY SELECT * FROM contact_sync_internal.check_foreign_keys(s);
     RETURN QUERY SELECT * FROM contact_sync_internal.check_triggers(s);
     RETURN QUERY SELECT * FROM contact_sync_internal.check_advice(s, rls);
+    RETURN QUERY SELECT * FROM contact_sync_internal.check_search_path(s);
+    RETURN QUERY SELECT * FROM contact_sync_internal.check_contact_data(customers, s);
     RETURN QUERY SELECT * FROM contact_sync_internal.check_failures(s);
 END
 $$;

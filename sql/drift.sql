@@ -159,6 +159,23 @@ CREATE VIEW shown AS SELECT * FROM customers;
 SELECT * FROM contact_sync.drift('shown');
 SELECT * FROM contact_sync.drift(NULL);
 
+-- verify counts customers whose data differs where they are few, and looks at a sample where they are many.
+SELECT status, problem FROM contact_sync.verify('customers') WHERE check_name = 'contact_data';
+CREATE SCHEMA regress_drift_large;
+CREATE TABLE regress_drift_large.customers (id int PRIMARY KEY, phone text, whatsapp text);
+SELECT count(*) > 0 AS attached FROM contact_sync.attach('regress_drift_large.customers');
+INSERT INTO regress_drift_large.customers SELECT i, '07' || i FROM generate_series(1, 20000) i;
+ANALYZE regress_drift_large.customers;
+CREATE FUNCTION data_of_many(OUT status text, OUT problem text) LANGUAGE sql AS $$
+    SELECT status, regexp_replace(problem, '\d+', 'n', 'g')
+    FROM contact_sync.verify('regress_drift_large.customers') WHERE check_name = 'contact_data'
+$$;
+SELECT * FROM data_of_many();
+ALTER TABLE regress_drift_large.customers DISABLE TRIGGER USER;
+UPDATE regress_drift_large.customers SET phone = '08' || id;
+SELECT * FROM data_of_many();
+DROP SCHEMA regress_drift_large CASCADE;
+
 -- clean up
 RESET search_path;
 DROP SCHEMA regress_drift CASCADE;
