@@ -168,7 +168,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
     SELECT * FROM contact_sync_internal.count_drifted(
-        s, format('%s AS c TABLESAMPLE pg_catalog.system (%s)', s.name, round(100.0 * 1000 / customers, 6)))
+        s, format('%s AS c TABLESAMPLE pg_catalog.system (%s)', s.name, round(100.0 * 3000 / customers, 6)))
 $$;
 COMMENT ON FUNCTION contact_sync_internal.sample_drifted(contact_sync_internal.shape, bigint) IS
-    'count_drifted over about a thousand of so many customers';
+    'count_drifted over about three thousand of so many customers';
