@@ -32,10 +32,12 @@ AS $$
     WITH contact AS MATERIALIZED (
         SELECT t.*, owner.rolname AS owner_name,
                CASE WHEN t.usable THEN contact_sync_internal.holds_rows(t.relation) END AS filled,
-               EXISTS (SELECT FROM pg_attribute a
-                       WHERE a.attrelid = t.relation AND a.attnum > 0 AND NOT a.attisdropped
-                         AND NOT EXISTS (SELECT FROM contact_sync_internal.contact_columns(s) w
-                                         WHERE (w.table_name, w.column_name) = (t.table_name, a.attname))) AS has_others
+               -- A table with as many columns of another kind as of ours is another application's.
+               (SELECT count(*) FILTER (WHERE w.column_name IS NULL) >= count(w.column_name)
+                FROM pg_attribute a
+                     LEFT JOIN contact_sync_internal.contact_columns(s) w
+                               ON (w.table_name, w.column_name) = (t.table_name, a.attname)
+                WHERE a.attrelid = t.relation AND a.attnum > 0 AND NOT a.attisdropped) AS is_of_others
         FROM contact_sync_internal.contact_tables(s) t LEFT JOIN pg_roles owner ON owner.oid = t.owner
     ), present AS MATERIALIZED (
         SELECT contact.table_name, a.attname AS column_name, a.attnum, a.atttypid, a.atttypmod,
@@ -44,7 +46,7 @@ AS $$
         WHERE contact.usable
     ), wanted AS MATERIALIZED (
         SELECT contact.position AS table_position, contact.name, contact.relation, contact.kind, contact.filled,
-               contact.has_others,
+               contact.is_of_others,
                w.table_name, w.position, w.column_name, w.type, w.default_value, w.constraints, w.needed,
                p.attnum, p.atttypid, p.atttypmod, p.has_default
         FROM contact JOIN contact_sync_internal.contact_columns(s) w USING (table_name)
@@ -142,10 +144,10 @@ AS $$
 
         UNION ALL
         SELECT 4, table_position, position, 'contact_column', format('%s.%I', name, column_name),
-               CASE WHEN needed AND (filled OR has_others) THEN 'blocked' ELSE 'fix' END,
+               CASE WHEN needed AND (filled OR is_of_others) THEN 'blocked' ELSE 'fix' END,
                CASE WHEN needed AND filled THEN 'the column is missing, and the rows there are say nothing without it'
-                    WHEN needed AND has_others THEN
-                        'the column is missing, and the table has columns unknown to contact_sync: '
+                    WHEN needed AND is_of_others THEN
+                        'the column is missing, and half of its columns or more are unknown to contact_sync: '
                         'rename the table if it is another application''s'
                     ELSE 'the column is missing' END,
                format('ALTER TABLE %s ADD COLUMN %s;', name,

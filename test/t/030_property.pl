@@ -1,8 +1,9 @@
 # Whatever state a legacy database is in, attach and reconcile make it right, and no row of contact data is lost.
 #
 # A generator makes databases (each a schema) of random shape, with a random subset of the broken states that adoption
-# knows, and random rows, some of them wrong; none that must be mended by hand.  What has to become of each row is told
-# here once more, in plain SQL over the rows as they were.
+# knows, and random rows, some of them wrong.  What has to become of each row is told here once more, in plain SQL over
+# the rows as they were.  Where something must be corrected by hand, verify names it, attach refuses, and it is corrected.
+# Statements of an app that succeed before attach must succeed after it.
 #
 #   CONTACT_SYNC_SEED        the first database's seed; the others count on from there (a random one)
 #   CONTACT_SYNC_DATABASES   how many databases (200)
@@ -27,6 +28,33 @@ $node->safe_psql('postgres', q{
 	GRANT shop_owner TO someone;	-- so he is not suspected of having planted a table
 	CREATE ROLE authenticated;
 	GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA contact_sync TO shop_owner;
+
+	-- What becomes of each statement when an app runs it, and how many rows it is about. Nothing of it stays.
+	CREATE FUNCTION outcomes(statements text[], OUT statement text, OUT state text, OUT row_count bigint)
+	RETURNS SETOF record LANGUAGE plpgsql AS $$
+	BEGIN
+		FOREACH statement IN ARRAY statements LOOP
+			BEGIN
+				SET LOCAL ROLE authenticated;
+				EXECUTE statement;
+				GET DIAGNOSTICS row_count = ROW_COUNT;
+				SET CONSTRAINTS ALL IMMEDIATE;
+				RAISE EXCEPTION USING ERRCODE = 'UNDO0';
+			EXCEPTION WHEN OTHERS THEN
+				state := SQLSTATE;
+			END;
+			RETURN NEXT;
+		END LOOP;
+	END
+	$$;
+	CREATE FUNCTION refuses(customers regclass) RETURNS boolean LANGUAGE plpgsql AS $$
+	BEGIN
+		PERFORM FROM contact_sync.attach(customers);
+		RETURN false;
+	EXCEPTION WHEN object_not_in_prerequisite_state THEN
+		RETURN true;
+	END
+	$$;
 });
 
 my @tables = qw(contact_preferences contact_methods contact_history);
@@ -202,6 +230,19 @@ sub contact_tables
 	break_it($d, 'phone_number narrow') if $room == 13;
 	@$d{qw(methods room)} = (\@methods, $room);
 
+	my $status = q{varchar(20) DEFAULT 'unknown' CHECK (verification_status IN ('verified', 'unverified', 'unknown', 'failed'))};
+	$d->{statuses} = [qw(verified failed unknown)];
+	if (!$attached && !$missing{contact_methods} && chance(.2))
+	{
+		$d->{statuses} = [qw(verified pending)];
+		my $type = one_of(q{varchar(20) DEFAULT 'pending' CHECK (verification_status IN ('verified', 'pending'))},
+			q{varchar(6) DEFAULT 'new'}, "$d->{schema}.status DEFAULT 'pending'");
+		$d->{statuses} = [qw(new failed)] if $type =~ /varchar.6/;
+		add($d, "CREATE TYPE $d->{schema}.status AS ENUM ('verified', 'pending')") if $type =~ /status DEFAULT/;
+		break_it($d, "verification_status $type");
+		$status = $type;
+	}
+
 	my $key = "id uuid DEFAULT gen_random_uuid() PRIMARY KEY, customer_id $d->{reference}";
 	my $times = 'created_at timestamptz DEFAULT now(), updated_at timestamptz DEFAULT now()';
 	my %columns = (
@@ -213,9 +254,7 @@ sub contact_tables
 			language varchar(10) DEFAULT 'en' CHECK (language IN ('en', 'sw')), $times},
 		contact_methods => qq{$key, method_type $method_type, phone_number $number_type NOT NULL,
 			is_available boolean DEFAULT true, is_preferred boolean DEFAULT false, last_verified timestamptz,
-			verification_status varchar(20) DEFAULT 'unknown'
-				CHECK (verification_status IN ('verified', 'unverified', 'unknown', 'failed')),
-			$times, UNIQUE (customer_id, method_type)},
+			verification_status $status, $times, UNIQUE (customer_id, method_type)},
 		contact_history => qq{$key, method varchar(20) NOT NULL CHECK (method IN ('whatsapp', 'sms', 'phone_call')),
 			type varchar(20) NOT NULL CHECK (type IN ('message', 'call')), status varchar(20) NOT NULL,
 			timestamp timestamptz DEFAULT now(), content text, duration integer, created_at timestamptz DEFAULT now()});
@@ -252,11 +291,15 @@ sub keys_of
 		{
 			my $missing = chance(.2);
 			my $orphans = $d->{orphans}{$contact} = $missing || chance(.5);
-			my $how = join ' ', some_of(.5, 'ON DELETE CASCADE', 'ON UPDATE CASCADE'), $orphans ? 'NOT VALID' : ();
+			my $deferrable = one_of('', '', 'DEFERRABLE', 'DEFERRABLE INITIALLY DEFERRED');
+			my $how = join ' ', some_of(.5, 'ON DELETE CASCADE', 'ON UPDATE CASCADE'), $deferrable,
+			  $orphans ? 'NOT VALID' : ();
+			my $name = one_of("${contact}_customer_id_fkey", qq{"FK_$contact"});
 			add($d, "$alter DROP CONSTRAINT ${contact}_customer_id_fkey");
 			break_it($d, "$contact: no foreign key") if $missing;
 			break_it($d, "$contact: foreign key '$how'",
-				"$alter ADD FOREIGN KEY (customer_id) REFERENCES $d->{customers} $how") if !$missing;
+				"$alter ADD CONSTRAINT $name FOREIGN KEY (customer_id) REFERENCES $d->{customers} $how") if !$missing;
+			$d->{keys}{$contact} = [ $name =~ s/"//gr, $deferrable ] if !$missing;
 		}
 		next if $contact eq 'contact_history';
 		$d->{nobody}{$contact} = !$d->{made}{$contact};
@@ -317,7 +360,7 @@ my %write_rows = (
 			contact_row($d, 'contact_methods', customer_id => $customer->{id}, method_type => $method,
 				phone_number => $number, is_available => one_of('true', 'false', undef),
 				is_preferred => one_of('true', 'false'), last_verified => new_time(),
-				verification_status => one_of(qw(verified failed unknown)), created_at => new_time(),
+				verification_status => one_of(@{ $d->{statuses} }), created_at => new_time(),
 				updated_at => new_time());
 		}
 	},
@@ -503,13 +546,56 @@ sub security
 		  @{ $d->{all_customers} } ];
 }
 
+# What must be corrected by hand: the check that names it, and how it is corrected
+sub by_hand
+{
+	my ($d) = @_;
+	my ($schema, $customers) = @$d{qw(schema customers)};
+	my $methods = "$schema.contact_methods";
+	my %states = (
+		required_column => [
+			["ALTER TABLE $methods ADD tenant integer NOT NULL DEFAULT 1", "ALTER TABLE $methods ALTER tenant DROP DEFAULT"],
+			"ALTER TABLE $methods ALTER tenant SET DEFAULT 1" ]);
+	$states{unique_key} = [ ["CREATE UNIQUE INDEX live ON $methods (customer_id, method_type) WHERE mark < 0"],
+		"DROP INDEX $schema.live" ] if $d->{twice}{contact_methods};
+	$states{phone_number_type} = [ ["CREATE PUBLICATION shop_$d->{seed} FOR TABLE $methods WHERE (phone_number <> '')"],
+		"DROP PUBLICATION shop_$d->{seed}" ] if $d->{room} == 13;
+	$states{recursive_policy} = [
+		[ "CREATE TABLE $schema.technicians (id integer)", "ALTER TABLE $schema.technicians ENABLE ROW LEVEL SECURITY",
+			"GRANT SELECT ON $schema.technicians TO authenticated", "ALTER TABLE $schema.technicians OWNER TO shop_owner",
+			"CREATE POLICY known ON $schema.technicians USING (EXISTS (SELECT FROM $schema.contact_history))",
+			"CREATE POLICY technicians ON $customers AS RESTRICTIVE"
+			  . " USING ((SELECT count(*) FROM $schema.technicians) >= 0)" ],
+		"DROP POLICY technicians ON $customers" ] if $d->{rls} ne 'off' && $d->{there}{contact_history};
+	for my $check (some_of(.1, sort keys %states))
+	{
+		next if !$d->{there}{contact_methods} && $check ne 'recursive_policy';
+		break_it($d, "by hand: $check", @{ $states{$check}[0] });
+		push @{ $d->{by_hand} }, [ $check, $states{$check}[1] ];
+	}
+}
+
+# Rows of another table that refer to methods. They must not go, nor keep attach from changing others.
+sub referring_table
+{
+	my ($d) = @_;
+	return unless $d->{there}{contact_methods} && !grep({ $_ eq 'contact_methods: no column id' } @{ $d->{states} })
+	  && chance(.3);
+	my $action = one_of('ON DELETE CASCADE', 'ON DELETE SET NULL');
+	break_it($d, 'rows that refer to methods', "CREATE TABLE $d->{schema}.log (method uuid REFERENCES"
+		  . " $d->{schema}.contact_methods (id) $action)",
+		"ALTER TABLE $d->{schema}.log OWNER TO shop_owner");
+	$d->{log} = 1;
+}
+
 # generate SEED: a database
 sub generate
 {
 	my ($seed) = @_;
 	srand $seed;
-	my $d = { seed => $seed, sql => ['BEGIN'], states => [], mark => 0 };
-	$_->($d) for \&customers_table, \&contact_tables, \&keys_of, \&rows, \&columns_and_defaults, \&triggers, \&security;
+	my $d = { seed => $seed, sql => ['BEGIN'], states => [], mark => 0, by_hand => [], keys => {} };
+	$_->($d) for \&customers_table, \&contact_tables, \&keys_of, \&rows, \&columns_and_defaults, \&triggers, \&security,
+	  \&by_hand, \&referring_table;
 	add($d, 'COMMIT');
 	$d->{batch} = 1 + int(rand 12);
 	$d->{caller} = $d->{foreign} || chance(.5) ? 'postgres' : 'shop_owner';
@@ -719,25 +805,108 @@ sub app_changes
 	return ('SET ROLE authenticated;', (map { "$_;" } @sql), 'RESET ROLE;', @complaints);
 }
 
+# Statements that an app may run, about a customer that it sees and about none
+sub app_statements
+{
+	my ($d) = @_;
+	my ($customers, $schema) = @$d{qw(customers schema)};
+	my @statements = (
+		"SELECT * FROM $customers", "UPDATE $customers SET name = name",
+		map({ "SELECT * FROM $schema.$_" } present($d)),
+		"INSERT INTO $customers ($d->{id}, name, branch, $d->{phone}) VALUES ("
+		  . literal(new_id($d->{id_type}, 3001)) . ", 'new', 'Arusha', '0788')");
+	push @statements, "SELECT * FROM $schema.contact_history WHERE customer_id IS NULL",
+	  "INSERT INTO $schema.contact_history (customer_id, method, type, status) VALUES (NULL, 'sms', 'call', 'missed')",
+	  "INSERT INTO $schema.contact_history (content) VALUES ('somebody rang')";
+	return @statements unless @{ $d->{seen} };
+	my $id = literal($d->{seen}[-1]{id});
+	return (@statements,
+		"UPDATE $customers SET $d->{phone} = '0789' WHERE $d->{id} = $id",
+		"SELECT * FROM $customers JOIN $schema.contact_methods ON customer_id = $d->{id} WHERE $d->{id} = $id",
+		"UPDATE $schema.contact_methods SET is_available = NOT is_available WHERE customer_id = $id",
+		"UPDATE $schema.contact_methods SET verification_status = 'verified' WHERE customer_id = $id",
+		"UPDATE $schema.contact_preferences SET language = 'sw' WHERE customer_id = $id",
+		# A constraint that is missing comes.
+		$d->{twice}{contact_methods} ? ()
+		: "INSERT INTO $schema.contact_methods (customer_id, method_type, phone_number) VALUES ($id, 'email', 'a\@b')",
+		"INSERT INTO $schema.contact_history (customer_id, method, type, status) VALUES ($id, 'sms', 'call', 'sent')",
+		"INSERT INTO $schema.contact_history (customer_id) VALUES ($id)");
+}
+
+sub statements_array
+{
+	my ($d) = @_;
+	return 'ARRAY[' . join(', ', map { literal($_) } app_statements($d)) . ']::text[]';
+}
+
+# What is corrected by hand is named before, and attach refuses until it is.
+sub corrections
+{
+	my ($d) = @_;
+	my $blocked = "FROM contact_sync.verify($d->{arguments}$d->{named}) WHERE status = 'blocked'";
+	my @sql;
+	for (@{ $d->{by_hand} })
+	{
+		my ($check, $correction) = @$_;
+		push @sql, "SELECT CASE WHEN count(*) > 0 THEN '+blocked $check' ELSE 'not blocked: $check' END $blocked"
+		  . " AND check_name = '$check';", "SELECT 'attached though blocked: $check' WHERE NOT refuses($d->{arguments});",
+		  "$correction;";
+	}
+	push @sql, "SELECT count(*) > 0 AS refers $blocked AND check_name = 'misplaced_rows' \\gset", "\\if :refers",
+	  "SELECT 'attached though referred to' WHERE NOT refuses($d->{arguments});", "SELECT '+blocked misplaced_rows';",
+	  "DELETE FROM $d->{schema}.log;", "\\endif" if $d->{log};
+	return @sql;
+}
+
+# What other tools count on is as it was: names of foreign keys, whether they are deferrable, rows of other tables.
+sub not_as_before
+{
+	my ($d) = @_;
+	my @sql;
+	for my $contact (sort keys %{ $d->{keys} })
+	{
+		my ($name, $deferrable) = @{ $d->{keys}{$contact} };
+		push @sql, "SELECT 'foreign key $name of $contact is not as it was' WHERE NOT EXISTS (SELECT FROM pg_constraint"
+		  . " WHERE conrelid = '$d->{schema}.$contact'::regclass AND conname = '$name'"
+		  . " AND concat_ws(' ', CASE WHEN condeferrable THEN 'DEFERRABLE' END,"
+		  . " CASE WHEN condeferred THEN 'INITIALLY DEFERRED' END) = '$deferrable');";
+	}
+	push @sql, "SELECT 'rows of log went' WHERE :logged <> (SELECT count(*) FROM $d->{schema}.log WHERE method IS NOT NULL);"
+	  if $d->{log};
+	return @sql;
+}
+
 # start_adoption SEED: the database is made, adopted and looked at, by a psql of its own.
 sub start_adoption
 {
 	my $d = generate(shift);
-	$d->{script} = join "\n", 'SET client_min_messages = warning;', 'SET jit = off;',
+	$d->{script} = join "\n", 'SET client_min_messages = error;', 'SET jit = off;',
 	  (map { "$_;" } @{ $d->{sql} }), before($d) . ';',
+	  $d->{log} ? "INSERT INTO $d->{schema}.log SELECT (row ->> 'id')::uuid FROM fate WHERE source = 'contact_methods'"
+		  . " AND NOT (known AND number IS NULL) AND mark % 3 = 0;" : (),
+	  corrections($d),
+	  $d->{log} ? "SELECT count(*) AS logged FROM $d->{schema}.log \\gset" : (),
+	  'CREATE TEMPORARY TABLE outcome_before AS SELECT * FROM outcomes(' . statements_array($d) . ');',
+	  'SET client_min_messages = warning;',
 	  "SET SESSION AUTHORIZATION $d->{caller};",
 	  # What the owner of customers may not do is blocked, with the SQL for who may.
 	  "SELECT '+given ' || check_name FROM contact_sync.verify($d->{arguments}$d->{named}) WHERE status = 'blocked';",
 	  "SELECT fix FROM contact_sync.verify($d->{arguments}$d->{named}) WHERE status = 'blocked' \\gexec",
 	  "SELECT '+fixed ' || check_name FROM contact_sync.attach($d->{arguments}$d->{named});",
 	  "SELECT 'attached again: ' || check_name FROM contact_sync.attach($d->{arguments});",
+	  'RESET SESSION AUTHORIZATION;',
+	  "SELECT CASE WHEN a.state <> 'UNDO0' THEN format('the app cannot do it any more (%s): %s', a.state, statement)"
+		  . " WHEN statement ~ 'IS NULL' AND a.row_count <> b.row_count THEN 'fewer rows: ' || statement"
+		  . " ELSE '+the app goes on' END"
+		  . ' FROM outcome_before b JOIN outcomes(' . statements_array($d) . ") a USING (statement) WHERE b.state = 'UNDO0';",
+	  "SET SESSION AUTHORIZATION $d->{caller};",
 	  "SELECT '+drift: ' || kind FROM contact_sync.drift($d->{arguments});",
 	  'SET client_min_messages = notice;',
 	  "CALL contact_sync.reconcile($d->{arguments}, $d->{batch});",
 	  'SET client_min_messages = warning;',
 	  'RESET SESSION AUTHORIZATION;',
 	  (map { "ALTER TABLE $d->{schema}.$_ ADD COLUMN IF NOT EXISTS mark integer;" } @tables),
-	  lost_rows($d), not_right($d, 'after reconcile'), app_changes($d), not_right($d, 'after the app'),
+	  lost_rows($d), not_as_before($d), not_right($d, 'after reconcile'), app_changes($d), not_right($d, 'after the app'),
 	  "DROP SCHEMA $d->{schema} CASCADE;", "SELECT '+finished';", '';
 	$d->{run} = IPC::Run::start [ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres') ],
 	  '<', \$d->{script}, '>', \$d->{out}, '2>', \$d->{err};
@@ -785,13 +954,14 @@ note(join "\n", map { "$_: $happened{$_}" } sort keys %happened);
 if ($databases >= 100)
 {
 	for ('given contact_owner', (map { "fixed $_" } qw(contact_table contact_column contact_default phone_number_type method_type
-			unique_key touch_trigger grants quarantine misplaced_rows row_security policy legacy_policy foreign_key
+			column_value unique_key touch_trigger grants quarantine misplaced_rows row_security policy legacy_policy foreign_key
 			legacy_trigger trigger)),
 		(map { "drift: $_" } 'missing', 'stale', 'unwanted', 'no preferences'),
 		(map { ("quarantined from contact_$_: no such customer") } qw(preferences methods history)),
 		(map { ("quarantined from contact_$_: duplicate", "quarantined from contact_$_: customer_id is null") }
 			qw(preferences methods)),
-		'deleted as unwanted',
+		'deleted as unwanted', 'the app goes on',
+		(map { "blocked $_" } qw(misplaced_rows required_column unique_key phone_number_type recursive_policy)),
 		(map { "customers $_" } qw(plain partitioned inherited)))
 	{
 		ok($happened{$_}, $_);
