@@ -23,18 +23,9 @@ AS $$
                           WHERE t.tgfoid = f.oid
                             AND t.oid NOT IN (SELECT trigger FROM contact_sync_internal.sync_triggers(s.customers)))
     ), finding AS (
-        SELECT 1 AS step, 'number_column' AS check_name, format('%s.%I', s.name, missing.name) AS object,
-               CASE WHEN a.attnum IS NULL
-                    THEN 'there is no such column: what is missing is not taken for an empty number'
-                    ELSE 'it is generated as it is read, so triggers do not see it: make it STORED' END AS problem,
+        SELECT 2 AS step, 'required_column' AS check_name, format('%s.%I', contact.name, a.attname) AS object,
+               'it takes no null and has no default: the sync cannot insert a row unless a trigger fills it' AS problem,
                NULL AS fix
-        FROM (VALUES (s.phone_column, s.phone), (s.whatsapp_column, s.whatsapp)) AS missing(name, number)
-             LEFT JOIN pg_attribute a ON a.attrelid = s.customers AND a.attname = missing.name AND NOT a.attisdropped
-        WHERE number IS NULL
-
-        UNION ALL
-        SELECT 2, 'required_column', format('%s.%I', contact.name, a.attname),
-               'it takes no null and has no default: the sync cannot insert a row unless a trigger fills it', NULL
         FROM contact JOIN pg_attribute a ON a.attrelid = contact.relation AND a.attnum > 0 AND NOT a.attisdropped
         WHERE contact.table_name <> 'contact_history' AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''
           AND a.attname NOT IN ('customer_id', 'method_type', 'phone_number')
@@ -111,7 +102,7 @@ AS $$
         WHERE contact.table_name = 'contact_preferences'
           AND contact_sync_internal.holds_rows(s.customers) AND NOT contact_sync_internal.holds_rows(contact.relation)
     ), checked(step, check_name) AS (VALUES
-        (1, 'number_column'), (2, 'required_column'), (3, 'trigger_privilege'), (4, 'redundant_index'),
+        (2, 'required_column'), (3, 'trigger_privilege'), (4, 'redundant_index'),
         (5, 'deferrable_constraint'), (6, 'unvalidated_constraint'), (7, 'reader'), (8, 'legacy_function'),
         (9, 'enabled'), (10, 'contact_data')
     )

@@ -193,7 +193,7 @@ CALL attend('with_citext');
 INSERT INTO with_citext VALUES (1, '0700', NULL), (2, NULL, '0800'), (3, '07000', NULL), (4, ' ', NULL) RETURNING *;
 :caught
 
--- Types with no text in them: what an assignment would convert is converted, and nothing else.
+-- A type that is no text: neither column is filled.
 CREATE TABLE with_bigint (id int, phone bigint, whatsapp text);
 CALL attend('with_bigint');
 INSERT INTO with_bigint VALUES (1, 255700, ''), (2, NULL, '255800'), (3, 0, '0800') RETURNING *;

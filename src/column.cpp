@@ -14,6 +14,13 @@ extern "C"
 namespace contact_sync
 {
 
+bool is_text_type(Oid type)
+{
+	const Oid base = getBaseType(type);
+	// char(n) becomes text through a function, but its bytes are those of text.
+	return get_typlen(base) == -1 && (base == BPCHAROID || IsBinaryCoercible(base, TEXTOID));
+}
+
 Column column(TupleDesc columns, const char *name)
 {
 	Column column = {};
@@ -28,15 +35,13 @@ Column column(TupleDesc columns, const char *name)
 		column.generated = attribute->attgenerated != '\0';
 		if (is_virtual(*attribute))
 			break;
-		const Oid base = getBaseType(attribute->atttypid);
 		column.number = attribute->attnum;
 		column.type = attribute->atttypid;
 		column.typmod = attribute->atttypmod;
 		column.collation = attribute->attcollation;
 		column.length = attribute->attlen;
 		column.by_value = attribute->attbyval;
-		// char(n) becomes text through a function, but its bytes are those of text.
-		column.is_text = attribute->attlen == -1 && (base == BPCHAROID || IsBinaryCoercible(base, TEXTOID));
+		column.is_text = is_text_type(attribute->atttypid);
 		break;
 	}
 	return column;
@@ -68,16 +73,9 @@ std::string_view number_in(const Column &column, Field field)
 {
 	if (field.null)
 		return {};
-	if (column.is_text)
-	{
-		const text *value = DatumGetTextPP(field.value);
-		return number({VARDATA_ANY(value), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value))});
-	}
-
-	Oid output;
-	bool is_varlena;
-	getTypeOutputInfo(column.type, &output, &is_varlena);
-	return number(OidOutputFunctionCall(output, field.value));
+	Assert(column.is_text);
+	const text *value = DatumGetTextPP(field.value);
+	return number({VARDATA_ANY(value), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value))});
 }
 
 bool may_have_changed(const Column &column, TupleTableSlot *before, TupleTableSlot *after)

@@ -16,7 +16,7 @@ namespace
 /// The number in a column of the customer c.
 const char *number_in_sql(const Binding &binding, const Column &column)
 {
-	return AttributeNumberIsValid(column.number)
+	return column.has_numbers()
 			   ? psprintf("%s(c.%s::pg_catalog.text)", binding.number, quote_identifier(NameStr(column.name)))
 			   : "NULL::pg_catalog.text";
 }

@@ -3,6 +3,7 @@
 #include "binding.hpp"
 #include "border.hpp"
 #include "check.hpp"
+#include "column.hpp"
 #include "compat.hpp"
 #include "failure.hpp"
 #include "functions.hpp"
@@ -54,6 +55,7 @@ extern "C"
 	PG_FUNCTION_INFO_V1(grant_execute);
 	PG_FUNCTION_INFO_V1(is_computation);
 	PG_FUNCTION_INFO_V1(is_refused);
+	PG_FUNCTION_INFO_V1(is_text);
 }
 #pragma GCC visibility pop
 
@@ -143,4 +145,9 @@ Datum is_computation(PG_FUNCTION_ARGS)
 Datum is_refused(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(contact_sync::is_refused(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1))));
+}
+
+Datum is_text(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(contact_sync::is_text_type(PG_GETARG_OID(0)));
 }

@@ -118,7 +118,8 @@ sub customers_table
 		id_type => one_of(qw(uuid bigint text)), phone_type => one_of('varchar(20)', 'text'),
 		whatsapp_type => one_of('varchar(20)', 'text'), rls => one_of(qw(off open authenticated branch)),
 		arguments => sprintf('%s::regclass', literal($customers)),
-		named => $odd_names ? q{, id_column => 'Id', phone_column => 'Phone %s', whatsapp_column => 'WhatsApp'} : '');
+		named => !$odd_names ? ''
+		: q{, id_column => 'Id', phone_column => 'Phone %s'} . ($has_whatsapp ? q{, whatsapp_column => 'WhatsApp'} : ''));
 	my $type = $domain ? "$schema.customer_key" : $d->{id_type};
 	$d->{reference} = $domain && chance(.5) ? $d->{id_type} : $type;
 
