@@ -52,7 +52,7 @@ COMMENT ON FUNCTION contact_sync.update_contact_methods() IS
 COMMENT ON FUNCTION contact_sync.touch_updated_at() IS
     'BEFORE UPDATE on a contact table: sets updated_at';
 COMMENT ON FUNCTION contact_sync.number(text) IS
-    'a number as contact sync stores it: without white space at both ends, null where nothing is left';
+    'a number as contact sync stores it: without white space (in UTF-8 Unicode''s, and format characters) at both ends, null where nothing is left';
 COMMENT ON FUNCTION contact_sync_internal.is_computation(pg_node_tree, boolean) IS
     'whether an expression of a table''s definition only computes, with nothing that a user can make or change';
 COMMENT ON FUNCTION contact_sync_internal.is_refused(oid, text) IS

@@ -7,6 +7,7 @@
 extern "C"
 {
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "parser/parse_coerce.h"
 #include "utils/datum.h"
 }
@@ -69,13 +70,18 @@ bool is_plain(const Column &column, Field field)
 	return column.is_text && !VARATT_IS_EXTERNAL(value) && !VARATT_IS_COMPRESSED(value);
 }
 
+std::string_view number_of(const text *value)
+{
+	return number({VARDATA_ANY(value), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value))},
+				  GetDatabaseEncoding() == PG_UTF8 ? Encoding::utf8 : Encoding::other);
+}
+
 std::string_view number_in(const Column &column, Field field)
 {
 	if (field.null)
 		return {};
 	Assert(column.is_text);
-	const text *value = DatumGetTextPP(field.value);
-	return number({VARDATA_ANY(value), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value))});
+	return number_of(DatumGetTextPP(field.value));
 }
 
 bool may_have_changed(const Column &column, TupleTableSlot *before, TupleTableSlot *after)

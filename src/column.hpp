@@ -46,6 +46,9 @@ bool same_bits(const Column &column, Field left, Field right);
 /// Whether number_in() has nothing to do that could raise an ERROR: no detoasting, no output function.
 bool is_plain(const Column &column, Field field);
 
+/// The number in a text value of the database. A view into it.
+std::string_view number_of(const text *value);
+
 /// The number in a column that has them, empty where it is null. A view into the row or into palloc'd memory.
 std::string_view number_in(const Column &column, Field field);
 

@@ -7,7 +7,6 @@
 #include "compat.hpp"
 #include "failure.hpp"
 #include "functions.hpp"
-#include "number.hpp"
 #include "run_as.hpp"
 #include "settings.hpp"
 #include "trust.hpp"
@@ -90,8 +89,7 @@ Datum touch_updated_at(PG_FUNCTION_ARGS)
 Datum number(PG_FUNCTION_ARGS)
 {
 	const text *argument = PG_GETARG_TEXT_PP(0);
-	const std::string_view text(VARDATA_ANY(argument), VARSIZE_ANY_EXHDR(argument));
-	const std::string_view number = contact_sync::as_error([text] { return contact_sync::number(text); });
+	const std::string_view number = contact_sync::as_error([argument] { return contact_sync::number_of(argument); });
 
 	if (number.empty())
 		PG_RETURN_NULL();
