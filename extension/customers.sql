@@ -46,8 +46,7 @@ AS $$
              UNION ALL
              SELECT 'ok', NULL, NULL, NULL
              WHERE c.position = 1 AND a.attnum IS NOT NULL
-                   OR a.attgenerated <> 'v' AND contact_sync_internal.is_text(a.atttypid)
-             LIMIT 1
+                   OR c.position > 1 AND a.attgenerated <> 'v' AND contact_sync_internal.is_text(a.atttypid)
          ) AS v(status, sqlstate, fact, fix)
     WHERE s.kind IN ('r', 'p')
     ORDER BY c.position

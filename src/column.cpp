@@ -76,11 +76,10 @@ std::string_view number_of(const text *value)
 				  GetDatabaseEncoding() == PG_UTF8 ? Encoding::utf8 : Encoding::other);
 }
 
-std::string_view number_in(const Column &column, Field field)
+std::string_view number_in(Field field)
 {
 	if (field.null)
 		return {};
-	Assert(column.is_text);
 	return number_of(DatumGetTextPP(field.value));
 }
 
@@ -97,7 +96,7 @@ bool may_have_changed(const Column &column, TupleTableSlot *before, TupleTableSl
 		return true;
 	try
 	{
-		return number_in(column, was) != number_in(column, is);
+		return number_in(was) != number_in(is);
 	}
 	catch (...)
 	{

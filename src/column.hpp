@@ -43,14 +43,15 @@ Field field(const Column &column, TupleTableSlot *row);
 /// Whether two values are the same, bit for bit. False negatives are possible, false positives are not.
 bool same_bits(const Column &column, Field left, Field right);
 
-/// Whether number_in() has nothing to do that could raise an ERROR: no detoasting, no output function.
+/// Whether the column has numbers, and number_in() has nothing to do that could raise an ERROR: no detoasting.
 bool is_plain(const Column &column, Field field);
 
 /// The number in a text value of the database. A view into it.
 std::string_view number_of(const text *value);
 
-/// The number in a column that has them, empty where it is null. A view into the row or into palloc'd memory.
-std::string_view number_in(const Column &column, Field field);
+/// The number in the field of a column that has numbers, empty where it is null. A view into the row or into palloc'd
+/// memory.
+std::string_view number_in(Field field);
 
 /// Whether the number changed between two versions of a row. Never raises: where finding out could, the answer is yes.
 /// A column that does not exist does not change; any other value of one that is no text is another number.
