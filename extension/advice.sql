@@ -23,18 +23,9 @@ AS $$
                           WHERE t.tgfoid = f.oid
                             AND t.oid NOT IN (SELECT trigger FROM contact_sync_internal.sync_triggers(s.customers)))
     ), finding AS (
-        SELECT 1 AS step, 'number_column' AS check_name, format('%s.%I', s.name, missing.name) AS object,
-               CASE WHEN a.attnum IS NULL
-                    THEN 'there is no such column: what is missing is not taken for an empty number'
-                    ELSE 'it is generated as it is read, so triggers do not see it: make it STORED' END AS problem,
-               NULL AS fix
-        FROM (VALUES (s.phone_column, s.phone), (s.whatsapp_column, s.whatsapp)) AS missing(name, number)
-             LEFT JOIN pg_attribute a ON a.attrelid = s.customers AND a.attname = missing.name AND NOT a.attisdropped
-        WHERE number IS NULL
-
-        UNION ALL
-        SELECT 3, 'trigger_privilege', name, role || ' may put triggers on it, which run with its owner''s rights',
-               format('REVOKE TRIGGER ON TABLE %s FROM %s;', name, role)
+        SELECT 3 AS step, 'trigger_privilege' AS check_name, name AS object,
+               role || ' may put triggers on it, which run with its owner''s rights' AS problem,
+               format('REVOKE TRIGGER ON TABLE %s FROM %s;', name, role) AS fix
         FROM granted WHERE privilege = 'TRIGGER'
 
         UNION ALL
@@ -91,7 +82,7 @@ AS $$
         SELECT 9, 'enabled', 'contact_sync.enabled', 'the setting is off: the triggers do nothing', NULL
         WHERE current_setting('contact_sync.enabled', true) IN ('off', 'false', 'no', '0')
     ), checked(step, check_name) AS (VALUES
-        (1, 'number_column'), (3, 'trigger_privilege'), (4, 'redundant_index'),
+        (3, 'trigger_privilege'), (4, 'redundant_index'),
         (5, 'deferrable_constraint'), (6, 'unvalidated_constraint'), (7, 'reader'), (8, 'legacy_function'),
         (9, 'enabled')
     )

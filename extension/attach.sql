@@ -61,6 +61,8 @@ BEGIN
             USING ERRCODE = 'invalid_transaction_state',
                   HINT = 'Call it in a transaction that begins with BEGIN ISOLATION LEVEL READ COMMITTED.';
     END IF;
+    PERFORM contact_sync_internal.require_columns(
+        contact_sync_internal.describe(customers, id_column, phone_column, whatsapp_column));
 
     LOOP
         SELECT string_agg(format('%s, %s: %s', v.check_name, v.object, v.problem), E'\n' ORDER BY v.number)

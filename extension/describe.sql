@@ -19,12 +19,13 @@ CREATE TYPE contact_sync_internal.shape AS (
     id_column name,
     phone_column name,
     whatsapp_column name,
+    sources text[],                 -- who named id, phone, whatsapp: caller, trigger or, where nobody did, default
     id smallint,                    -- the columns' numbers, null where rows hold no such column
     phone smallint,
     whatsapp smallint,
     id_type text,                   -- as SQL, with modifier and collation
     id_equality text,               -- as SQL: the operator of the unique index on id, null without such an index
-    arguments text                  -- as SQL: what triggers are to be told
+    arguments text                  -- as SQL: what is passed to the triggers
 );
 COMMENT ON TYPE contact_sync_internal.shape IS 'a customers table and its columns, all names resolved';
 
@@ -73,9 +74,7 @@ AS $$
         WHERE base.kind = 'd'
     )
     SELECT base.type, base.modifier,
-           CASE WHEN base.type IN ('varchar'::regtype, 'bpchar'::regtype) AND base.modifier >= 4 THEN base.modifier - 4
-                WHEN base.type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN 20
-           END
+           CASE WHEN base.type IN ('varchar'::regtype, 'bpchar'::regtype) AND base.modifier >= 4 THEN base.modifier - 4 END
     FROM base ORDER BY depth DESC LIMIT 1
 $$;
 COMMENT ON FUNCTION contact_sync_internal.base_type(oid, integer) IS
@@ -151,23 +150,27 @@ CREATE FUNCTION contact_sync_internal.shape_of(
 RETURNS contact_sync_internal.shape
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH told(arguments) AS (
-        -- Which columns it is about: what the caller says, else what our triggers were told, else the usual names.
+    WITH passed(names) AS (
+        -- What our triggers are for, of several the one that says most.
         SELECT arguments FROM contact_sync_internal.sync_triggers(customers::oid)
         WHERE ours AND NOT clone
-        ORDER BY relation = customers::oid DESC, function = 'update_contact_methods' DESC,
-                 function = 'sync_contact_numbers' DESC, name
+        ORDER BY relation = customers::oid DESC, cardinality(array_remove(arguments, '')) DESC,
+                 function = 'update_contact_methods' DESC, function = 'sync_contact_numbers' DESC, name
         LIMIT 1
     ), named AS (
-        SELECT coalesce(id_column, (SELECT arguments[1]::name FROM told), 'id') AS id_column,
-               coalesce(phone_column, (SELECT arguments[2]::name FROM told), 'phone') AS phone_column,
-               coalesce(whatsapp_column, (SELECT arguments[3]::name FROM told), 'whatsapp') AS whatsapp_column
+        SELECT array_agg(name ORDER BY position) AS names, array_agg(source ORDER BY position) AS sources
+        FROM (SELECT c.position, coalesce(c.asked, nullif(p.name, '')::name, c.usual) AS name,
+                     CASE WHEN c.asked IS NOT NULL THEN 'caller' WHEN p.name <> '' THEN 'trigger' ELSE 'default' END
+              FROM (VALUES (1, 'id'::name, id_column), (2, 'phone', phone_column), (3, 'whatsapp', whatsapp_column))
+                   AS c(position, usual, asked)
+                   LEFT JOIN LATERAL (SELECT names[c.position] FROM passed) AS p(name) ON true
+             ) AS c(position, name, source)
     ), key AS (
         -- The index a foreign key can refer to; it also says what equality of ids is.
         SELECT DISTINCT ON (i.indrelid)
                format('OPERATOR(%s.%s)', o.oprnamespace::regnamespace, o.oprname) AS equality
         FROM named
-             JOIN pg_attribute a ON a.attrelid = customers::oid AND a.attname = named.id_column
+             JOIN pg_attribute a ON a.attrelid = customers::oid AND a.attname = named.names[1]
                                     AND a.attnum > 0 AND NOT a.attisdropped
              JOIN pg_index i ON i.indrelid = customers::oid AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum
              JOIN pg_opclass c ON c.oid = i.indclass[0]
@@ -180,8 +183,9 @@ AS $$
     SELECT c.oid, format('%I.%I', n.nspname, c.relname), c.relname, n.nspname, n.oid, c.relkind, c.relpersistence,
            c.relowner, c.relrowsecurity,
            c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid),
-           named.id_column, named.phone_column, named.whatsapp_column,
-           id.attnum, phone.attnum, whatsapp.attnum,
+           named.names[1], named.names[2], named.names[3], named.sources,
+           id.attnum, CASE WHEN phone.attgenerated <> 'v' THEN phone.attnum END,
+           CASE WHEN whatsapp.attgenerated <> 'v' THEN whatsapp.attnum END,
            contact_sync_internal.type_name(id.atttypid, id.atttypmod)
                || CASE WHEN id.attcollation <> id_type.typcollation
                        THEN (SELECT format(' COLLATE %I.%I', nspname, collname)
@@ -189,22 +193,28 @@ AS $$
                              WHERE pg_collation.oid = id.attcollation)
                        ELSE '' END,
            (SELECT equality FROM key),
-           CASE WHEN (named.id_column, named.phone_column, named.whatsapp_column) = ('id', 'phone', 'whatsapp') THEN ''
-                ELSE format('%L, %L, %L', named.id_column, named.phone_column, named.whatsapp_column) END
+           -- All that exist, by name: so a column that is dropped or renamed later is missed. One that does not exist, and
+           -- that nobody named, is '', or left off at the end.
+           (SELECT string_agg(quote_literal(CASE WHEN a.known THEN a.name ELSE '' END), ', ' ORDER BY a.position)
+            FROM (SELECT c.*, max(c.position) FILTER (WHERE c.known) OVER () AS last
+                  FROM (VALUES (1, named.names[1], id.attnum IS NOT NULL OR named.sources[1] <> 'default'),
+                               (2, named.names[2], phone.attnum IS NOT NULL OR named.sources[2] <> 'default'),
+                               (3, named.names[3], whatsapp.attnum IS NOT NULL OR named.sources[3] <> 'default'))
+                       AS c(position, name, known)) AS a
+            WHERE a.position <= a.last)
     FROM named
          JOIN pg_class c ON c.oid = customers::oid
          JOIN pg_namespace n ON n.oid = c.relnamespace
-         LEFT JOIN pg_attribute id ON id.attrelid = c.oid AND id.attname = named.id_column
+         LEFT JOIN pg_attribute id ON id.attrelid = c.oid AND id.attname = named.names[1]
                                       AND id.attnum > 0 AND NOT id.attisdropped
          LEFT JOIN pg_type id_type ON id_type.oid = id.atttypid
-         LEFT JOIN pg_attribute phone ON phone.attrelid = c.oid AND phone.attname = named.phone_column
-                                         AND phone.attnum > 0 AND NOT phone.attisdropped AND phone.attgenerated <> 'v'
-         LEFT JOIN pg_attribute whatsapp ON whatsapp.attrelid = c.oid AND whatsapp.attname = named.whatsapp_column
+         LEFT JOIN pg_attribute phone ON phone.attrelid = c.oid AND phone.attname = named.names[2]
+                                         AND phone.attnum > 0 AND NOT phone.attisdropped
+         LEFT JOIN pg_attribute whatsapp ON whatsapp.attrelid = c.oid AND whatsapp.attname = named.names[3]
                                             AND whatsapp.attnum > 0 AND NOT whatsapp.attisdropped
-                                            AND whatsapp.attgenerated <> 'v'
 $$;
 COMMENT ON FUNCTION contact_sync_internal.shape_of(regclass, name, name, name) IS
-    'a customers table with all names resolved; columns not named are those our triggers on it were told';
+    'a customers table with all names resolved; columns that the caller does not name are those in our triggers'' arguments';
 
 CREATE FUNCTION contact_sync_internal.describe(
     customers regclass, id_column name, phone_column name, whatsapp_column name)

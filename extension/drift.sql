@@ -11,7 +11,7 @@ AS $$
         SELECT 1, c.object, c.problem
         FROM contact_sync_internal.check_customers(customers, s) c
         WHERE c.status = 'blocked'
-          AND (c.check_name IN ('customers_table', 'customers_key', 'number_columns')
+          AND (c.check_name IN ('customers_table', 'customers_key', 'number_column', 'number_columns')
                OR writing AND c.check_name = 'customers_owner')
 
         UNION ALL
@@ -43,8 +43,10 @@ AS $$
 DECLARE
     s contact_sync_internal.shape :=
         contact_sync_internal.describe(customers, id_column, phone_column, whatsapp_column);
-    found text := contact_sync_internal.obstacles(customers, s, writing);
+    found text;
 BEGIN
+    PERFORM contact_sync_internal.require_columns(s);
+    found := contact_sync_internal.obstacles(customers, s, writing);
     IF found IS NOT NULL THEN
         RAISE EXCEPTION 'contact data cannot be compared with %', coalesce(customers::text, 'a table that is not there')
             USING ERRCODE = 'object_not_in_prerequisite_state',

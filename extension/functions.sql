@@ -1,8 +1,9 @@
 
 -- The entry points of the module: the trigger functions, and the one definition of a number.
 --
--- The first three take up to three arguments, each optional from the right: the names of the columns that hold the
--- customer's id, phone and whatsapp (id, phone, whatsapp). touch_updated_at takes the name of its column (updated_at).
+-- The first three take up to three arguments: the names of the columns that hold the customer's id, phone and whatsapp.
+-- One that is empty or left off means the usual name (id, phone, whatsapp). touch_updated_at takes the name of its column
+-- (updated_at).
 
 CREATE FUNCTION contact_sync.sync_contact_numbers() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;
@@ -21,6 +22,8 @@ CREATE FUNCTION contact_sync_internal.is_refused(constraint_id oid, value text) 
     AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT;
 CREATE FUNCTION contact_sync_internal.takes(relation oid, column_name name, category "char", value text) RETURNS boolean
     AS 'MODULE_PATHNAME' LANGUAGE C STABLE;
+CREATE FUNCTION contact_sync_internal.is_text(type oid) RETURNS boolean
+    AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT;
 
 CREATE FUNCTION contact_sync_internal.caller() RETURNS oid
     AS 'MODULE_PATHNAME' LANGUAGE C STABLE;
@@ -51,13 +54,15 @@ COMMENT ON FUNCTION contact_sync.update_contact_methods() IS
 COMMENT ON FUNCTION contact_sync.touch_updated_at() IS
     'BEFORE UPDATE on a contact table: sets updated_at';
 COMMENT ON FUNCTION contact_sync.number(text) IS
-    'a number as contact sync stores it: without white space at both ends, null where nothing is left';
+    'a number as contact sync stores it: without white space (in UTF-8 Unicode''s, and format characters) at both ends, null where nothing is left';
 COMMENT ON FUNCTION contact_sync_internal.is_computation(pg_node_tree, boolean) IS
     'whether an expression of a table''s definition only computes, with nothing that a user can make or change';
 COMMENT ON FUNCTION contact_sync_internal.is_refused(oid, text) IS
     'whether a CHECK constraint refuses a value; false where it does more than compute';
 COMMENT ON FUNCTION contact_sync_internal.takes(oid, name, "char", text) IS
     'whether a column can be set to a value of a category of types (pg_type.typcategory), as far as its type and its own CHECK constraints tell';
+COMMENT ON FUNCTION contact_sync_internal.is_text(oid) IS
+    'whether values of a type are stored as text is, below any domains: text, varchar, char, citext; numbers are of such a type';
 COMMENT ON FUNCTION contact_sync_internal.caller() IS
     'the role that called verify, attach, ... which itself runs as the owner of customers';
 COMMENT ON FUNCTION contact_sync_internal.grant_execute(regprocedure) IS

@@ -48,8 +48,8 @@ AS $$
              LEFT JOIN wanted e
                   ON (e.relation, e.function, e.type) = (t.relation, t.function, t.type)
                      AND t.ours AND t.plain AND NOT t.has_transition_tables
-                     AND (coalesce(t.arguments[1], 'id'), coalesce(t.arguments[2], 'phone'),
-                          coalesce(t.arguments[3], 'whatsapp'))
+                     AND (coalesce(nullif(t.arguments[1], ''), 'id'), coalesce(nullif(t.arguments[2], ''), 'phone'),
+                          coalesce(nullif(t.arguments[3], ''), 'whatsapp'))
                          = (s.id_column::text, s.phone_column::text, s.whatsapp_column::text)
     ), kept AS MATERIALIZED (
         SELECT DISTINCT ON (relation, good_as) relation, good_as, name, trigger, state

@@ -45,6 +45,7 @@ UPDATE customers SET phone = '3';
 ALTER TABLE customers ALTER phone TYPE char(10);
 UPDATE customers SET phone = '4';
 :methods
+-- no text, and text again
 ALTER TABLE customers ALTER phone TYPE bigint USING phone::bigint;
 UPDATE customers SET phone = 5;
 :methods

@@ -193,7 +193,7 @@ CALL attend('with_citext');
 INSERT INTO with_citext VALUES (1, '0700', NULL), (2, NULL, '0800'), (3, '07000', NULL), (4, ' ', NULL) RETURNING *;
 :caught
 
--- Types with no text in them: what an assignment would convert is converted, and nothing else.
+-- A type that is no text: neither column is filled.
 CREATE TABLE with_bigint (id int, phone bigint, whatsapp text);
 CALL attend('with_bigint');
 INSERT INTO with_bigint VALUES (1, 255700, ''), (2, NULL, '255800'), (3, 0, '0800') RETURNING *;
@@ -388,6 +388,36 @@ CREATE TABLE child (more text) INHERITS (narrow);
 CALL attend('child');
 INSERT INTO child VALUES (7, '0700', NULL) RETURNING *;
 UPDATE narrow SET phone = NULL WHERE id = 7 RETURNING *;
+
+--
+-- Upserts
+--
+-- The row that an INSERT ... ON CONFLICT proposes is filled before the conflict is found, so EXCLUDED has the filled number
+-- (the legacy trigger did the same): what keeps a number where none is sent takes the phone.
+CREATE TABLE shop (id int PRIMARY KEY, phone text, whatsapp text);
+CALL attend('shop');
+INSERT INTO shop VALUES (1, '0700', '0800');
+INSERT INTO shop VALUES (1, '0701', NULL)
+    ON CONFLICT (id) DO UPDATE SET phone = EXCLUDED.phone, whatsapp = COALESCE(EXCLUDED.whatsapp, shop.whatsapp)
+    RETURNING *;
+-- As PostgREST does it for objects of which one lacks the key: that one's number is null.
+UPDATE shop SET whatsapp = '0800';
+INSERT INTO shop (id, phone, whatsapp)
+    SELECT id, phone, whatsapp FROM json_to_recordset('[{"id": 2, "phone": "0702", "whatsapp": "0802"}, {"id": 1, "phone": "0703"}]')
+        AS payload(id int, phone text, whatsapp text)
+    ON CONFLICT (id) DO UPDATE SET id = EXCLUDED.id, phone = EXCLUDED.phone, whatsapp = EXCLUDED.whatsapp
+    RETURNING *;
+-- A column that is not assigned keeps what it has: by columns=id,phone in PostgREST, or where no object has the key.
+UPDATE shop SET whatsapp = '0800';
+INSERT INTO shop (id, phone) VALUES (1, '0704'), (3, '0705')
+    ON CONFLICT (id) DO UPDATE SET id = EXCLUDED.id, phone = EXCLUDED.phone
+    RETURNING *;
+-- In SQL, MERGE compares with the rows as they were sent.
+MERGE INTO shop USING (VALUES (1, '0706', NULL), (2, '0707', '0807'), (4, '0708', NULL)) AS sent(id, phone, whatsapp)
+    ON shop.id = sent.id
+    WHEN MATCHED THEN UPDATE SET phone = sent.phone, whatsapp = COALESCE(sent.whatsapp, shop.whatsapp)
+    WHEN NOT MATCHED THEN INSERT VALUES (sent.id, sent.phone, sent.whatsapp);
+SELECT * FROM shop ORDER BY id;
 
 --
 -- Triggers

@@ -427,9 +427,9 @@ UPDATE regress_methods_enum.customers SET phone = '0746', whatsapp = NULL;
 SELECT * FROM regress_methods_enum.contact_methods ORDER BY method_type;
 :caught
 
--- Names of any kind, numbers of any type; the contact tables are those of the table's schema, not of search_path.
+-- Names of any kind, numbers of any text type; the contact tables are those of the table's schema, not of search_path.
 CREATE SCHEMA "Regress Methods";
-CREATE TABLE "Regress Methods"."Kunden" ("Nr" int, "Telefon ""1""" bigint, "WhatsApp" varchar(30), phone text);
+CREATE TABLE "Regress Methods"."Kunden" ("Nr" int, "Telefon ""1""" char(9), "WhatsApp" varchar(30), phone text);
 CREATE TABLE "Regress Methods".contact_methods (LIKE contact_methods INCLUDING ALL);
 CREATE TRIGGER "Änderung" AFTER INSERT OR UPDATE ON "Regress Methods"."Kunden" FOR EACH ROW
     EXECUTE FUNCTION contact_sync.update_contact_methods('Nr', 'Telefon "1"', 'WhatsApp');

@@ -413,6 +413,7 @@ SELECT * FROM advised();
 
 SAVEPOINT well;
 ALTER TABLE customers DROP COLUMN whatsapp;
+SELECT * FROM wrong();
 SELECT * FROM advised();
 ROLLBACK TO well;
 ALTER TABLE contact_methods ADD COLUMN tenant bigint NOT NULL DEFAULT 1;

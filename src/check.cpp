@@ -92,7 +92,7 @@ bool reads(Oid type, int32 typmod, char category, const char *value)
 	if (get_typtype(base) == TYPTYPE_ENUM)
 		return SearchSysCacheExists2(ENUMTYPOIDNAME, ObjectIdGetDatum(base), CStringGetDatum(value));
 	const int room = max_characters(type, typmod);
-	return is_text(base) && (room < 0 || static_cast<int>(strlen(value)) <= room);
+	return is_text_type(base) && (room < 0 || static_cast<int>(strlen(value)) <= room);
 }
 
 /// Whether a list of constraints has one that refuses a value.

@@ -7,12 +7,20 @@
 extern "C"
 {
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "parser/parse_coerce.h"
 #include "utils/datum.h"
 }
 
 namespace contact_sync
 {
+
+bool is_text_type(Oid type)
+{
+	const Oid base = getBaseType(type);
+	// char(n) becomes text through a function, but its bytes are those of text.
+	return get_typlen(base) == -1 && (base == BPCHAROID || IsBinaryCoercible(base, TEXTOID));
+}
 
 Column column(TupleDesc columns, const char *name)
 {
@@ -28,14 +36,13 @@ Column column(TupleDesc columns, const char *name)
 		column.generated = attribute->attgenerated != '\0';
 		if (is_virtual(*attribute))
 			break;
-		const Oid base = getBaseType(attribute->atttypid);
 		column.number = attribute->attnum;
 		column.type = attribute->atttypid;
 		column.typmod = attribute->atttypmod;
 		column.collation = attribute->attcollation;
 		column.length = attribute->attlen;
 		column.by_value = attribute->attbyval;
-		column.is_text = attribute->attlen == -1 && is_text(base);
+		column.is_text = is_text_type(attribute->atttypid);
 		break;
 	}
 	return column;
@@ -63,20 +70,17 @@ bool is_plain(const Column &column, Field field)
 	return column.is_text && !VARATT_IS_EXTERNAL(value) && !VARATT_IS_COMPRESSED(value);
 }
 
-std::string_view number_in(const Column &column, Field field)
+std::string_view number_of(const text *value)
+{
+	return number({VARDATA_ANY(value), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value))},
+				  GetDatabaseEncoding() == PG_UTF8 ? Encoding::utf8 : Encoding::other);
+}
+
+std::string_view number_in(Field field)
 {
 	if (field.null)
 		return {};
-	if (column.is_text)
-	{
-		const text *value = DatumGetTextPP(field.value);
-		return number({VARDATA_ANY(value), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value))});
-	}
-
-	Oid output;
-	bool is_varlena;
-	getTypeOutputInfo(column.type, &output, &is_varlena);
-	return number(OidOutputFunctionCall(output, field.value));
+	return number_of(DatumGetTextPP(field.value));
 }
 
 bool may_have_changed(const Column &column, TupleTableSlot *before, TupleTableSlot *after)
@@ -92,18 +96,12 @@ bool may_have_changed(const Column &column, TupleTableSlot *before, TupleTableSl
 		return true;
 	try
 	{
-		return number_in(column, was) != number_in(column, is);
+		return number_in(was) != number_in(is);
 	}
 	catch (...)
 	{
 		return true; // to be met again where the guard stands around it
 	}
-}
-
-bool is_text(Oid type)
-{
-	// char(n) becomes text through a function, but its bytes are those of text.
-	return type == BPCHAROID || IsBinaryCoercible(type, TEXTOID);
 }
 
 int max_characters(Oid type, int32 typmod)

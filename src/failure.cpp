@@ -319,9 +319,14 @@ bool has_key(const Work &work)
 
 bool has_column(const Work &work, const Column &column)
 {
-	if (AttributeNumberIsValid(column.number))
+	if (column.has_numbers())
 		return true;
-	leave(work, ERRCODE_UNDEFINED_COLUMN, missing(column));
+	if (AttributeNumberIsValid(column.number))
+		leave(work, ERRCODE_DATATYPE_MISMATCH,
+			  psprintf("column \"%s\" is of type %s, which is not a text type", NameStr(column.name),
+					   format_type_with_typemod(column.type, column.typmod)));
+	else
+		leave(work, ERRCODE_UNDEFINED_COLUMN, missing(column));
 	return false;
 }
 

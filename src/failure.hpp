@@ -95,7 +95,7 @@ bool is_fit(const Work &work, const TriggerData &trigger, const Timing &timing);
 /// Whether the table has the key column, of a type that can be compared; else that is skipped.
 bool has_key(const Work &work);
 
-/// Whether the table has a number column; else it is left alone, as many a table has only one.
+/// Whether the table has a number column, of a text type; else it is left alone: many a table has only one.
 bool has_column(const Work &work, const Column &column);
 
 /// Registers the callback that counts WARNINGs by transaction. To be called once, as the module is loaded.

@@ -90,7 +90,7 @@ ColumnNames column_names(int count, const char *const *arguments)
 {
 	ColumnNames columns;
 	for (int i = 0; i < max_arguments; i++)
-		columns.names[i] = i < count ? arguments[i] : default_columns[i];
+		columns.names[i] = i < count && *arguments[i] != '\0' ? arguments[i] : default_columns[i];
 	return columns;
 }
 

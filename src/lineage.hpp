@@ -6,7 +6,8 @@
 namespace contact_sync
 {
 
-/// The trigger's arguments, each optional from the right: the columns of the customer's id, phone and whatsapp.
+/// The trigger's arguments: the columns of the customer's id, phone and whatsapp. One that is empty or left off, as
+/// contact_sync.attach() does for a column that does not exist, is the usual name.
 constexpr const char *default_columns[] = {"id", "phone", "whatsapp"};
 constexpr int max_arguments = lengthof(default_columns);
 

@@ -15,21 +15,29 @@ namespace contact_sync
 namespace
 {
 
+/// A number or method as text that is compared bit by bit, whatever its column's type and collation: a collation may
+/// differ from that of the other column, and one that is not deterministic calls different numbers equal, as citext
+/// does.
+const char *bit_by_bit(const char *value)
+{
+	return psprintf("%s::pg_catalog.text COLLATE pg_catalog.\"C\"", value);
+}
+
 /// The number in a column of the customer c.
 const char *number_in_sql(const Binding &binding, const Column &column)
 {
-	return AttributeNumberIsValid(column.number)
-			   ? psprintf("%s(c.%s::pg_catalog.text)", binding.number, quote_identifier(NameStr(column.name)))
-			   : "NULL::pg_catalog.text";
+	if (!column.has_numbers())
+		return "NULL::pg_catalog.text";
+	return bit_by_bit(psprintf("%s(c.%s::pg_catalog.text)", binding.number, quote_identifier(NameStr(column.name))));
 }
 
 /// Of the method's row `m`: one thing where the method is of whatsapp, another where it is of phone.
 const char *by_method(const char *of_whatsapp, const char *of_phone)
 {
-	return psprintf("CASE WHEN m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) 'whatsapp' THEN %1$s "
-					"WHEN m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) 'sms' THEN %2$s "
-					"WHEN m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) 'phone_call' THEN %2$s END",
-					of_whatsapp, of_phone);
+	return psprintf("CASE WHEN %3$s OPERATOR(pg_catalog.=) 'whatsapp' THEN %1$s "
+					"WHEN %3$s OPERATOR(pg_catalog.=) 'sms' THEN %2$s "
+					"WHEN %3$s OPERATOR(pg_catalog.=) 'phone_call' THEN %2$s END",
+					of_whatsapp, of_phone, bit_by_bit("m.method_type"));
 }
 
 /// The number that the method's row `m` is to have.
@@ -88,9 +96,9 @@ const char *update_sql(const Binding &binding, const ContactTable &methods, bool
 {
 	const char *number = number_of_row(binding);
 	return psprintf("UPDATE %s AS m SET %s FROM %s WHERE %s "
-					"AND COALESCE(m.phone_number::pg_catalog.text, '') OPERATOR(pg_catalog.<>) %s",
+					"AND COALESCE(%s, '') OPERATOR(pg_catalog.<>) %s",
 					methods.name, other_number(methods, number), from_customers(binding, many, false),
-					row_is_meant(binding), number);
+					row_is_meant(binding), bit_by_bit("m.phone_number"), number);
 }
 
 const char *delete_sql(const Binding &binding, const ContactTable &methods, bool many)
@@ -106,9 +114,9 @@ namespace
 const char *from_wanted(const Binding &binding, const ContactTable &preferences, bool in_order, bool many)
 {
 	const char *preferred = preferences.is_usable()
-								? psprintf("LEFT JOIN LATERAL (SELECT p.preferred_method::pg_catalog.text FROM %s AS p "
-										   "WHERE p.customer_id %s k.id) AS p (preferred) ON true",
-										   preferences.name, binding.key_equality)
+								? psprintf("LEFT JOIN LATERAL (SELECT %s FROM %s AS p WHERE p.customer_id %s k.id) "
+										   "AS p (preferred) ON true",
+										   bit_by_bit("p.preferred_method"), preferences.name, binding.key_equality)
 								: "CROSS JOIN (SELECT NULL::pg_catalog.text) AS p (preferred)";
 	return psprintf("%1$s %2$s CROSS JOIN LATERAL (VALUES ('whatsapp', %3$s, k.whatsapp), ('sms', %4$s, k.phone), "
 					"('phone_call', %4$s, k.phone)) AS w (method, number, is_meant) "
@@ -122,8 +130,8 @@ constexpr const char *is_preferred = "w.method OPERATOR(pg_catalog.=) COALESCE(p
 const char *and_missing(const Binding &binding, const ContactTable &methods)
 {
 	return psprintf("AND NOT EXISTS (SELECT FROM %s AS m WHERE m.customer_id %s k.id "
-					"AND m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) w.method)",
-					methods.name, binding.key_equality);
+					"AND %s OPERATOR(pg_catalog.=) w.method)",
+					methods.name, binding.key_equality, bit_by_bit("m.method_type"));
 }
 
 } // namespace
@@ -148,9 +156,9 @@ const char *insert_sql(const Binding &binding, const ContactTable &methods, cons
 	if (unique == Unique::immediate)
 		appendStringInfo(&sql,
 						 " ON CONFLICT (customer_id, method_type) DO UPDATE SET %s "
-						 "WHERE COALESCE(m.phone_number::pg_catalog.text, '') "
-						 "OPERATOR(pg_catalog.<>) excluded.phone_number::pg_catalog.text",
-						 other_number(methods, "excluded.phone_number"));
+						 "WHERE COALESCE(%s, '') OPERATOR(pg_catalog.<>) %s",
+						 other_number(methods, "excluded.phone_number"), bit_by_bit("m.phone_number"),
+						 bit_by_bit("excluded.phone_number"));
 	return sql.data;
 }
 

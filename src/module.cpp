@@ -3,10 +3,10 @@
 #include "binding.hpp"
 #include "border.hpp"
 #include "check.hpp"
+#include "column.hpp"
 #include "compat.hpp"
 #include "failure.hpp"
 #include "functions.hpp"
-#include "number.hpp"
 #include "run_as.hpp"
 #include "settings.hpp"
 #include "trust.hpp"
@@ -54,6 +54,7 @@ extern "C"
 	PG_FUNCTION_INFO_V1(grant_execute);
 	PG_FUNCTION_INFO_V1(is_computation);
 	PG_FUNCTION_INFO_V1(is_refused);
+	PG_FUNCTION_INFO_V1(is_text);
 	PG_FUNCTION_INFO_V1(takes);
 }
 #pragma GCC visibility pop
@@ -89,8 +90,7 @@ Datum touch_updated_at(PG_FUNCTION_ARGS)
 Datum number(PG_FUNCTION_ARGS)
 {
 	const text *argument = PG_GETARG_TEXT_PP(0);
-	const std::string_view text(VARDATA_ANY(argument), VARSIZE_ANY_EXHDR(argument));
-	const std::string_view number = contact_sync::as_error([text] { return contact_sync::number(text); });
+	const std::string_view number = contact_sync::as_error([argument] { return contact_sync::number_of(argument); });
 
 	if (number.empty())
 		PG_RETURN_NULL();
@@ -152,4 +152,9 @@ Datum takes(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	const char *value = PG_ARGISNULL(3) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(3));
 	PG_RETURN_BOOL(contact_sync::takes(PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1)), PG_GETARG_CHAR(2), value));
+}
+
+Datum is_text(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(contact_sync::is_text_type(PG_GETARG_OID(0)));
 }

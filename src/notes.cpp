@@ -46,7 +46,7 @@ Length length_of(const Column &column, Field number)
 		return unknown;
 	try
 	{
-		const std::string_view text = number_in(column, number);
+		const std::string_view text = number_in(number);
 		const int length = pg_verify_mbstr_len(GetDatabaseEncoding(), text.data(), static_cast<int>(text.size()), true);
 		return length >= 0 && length < unknown ? static_cast<Length>(length) : unknown;
 	}

@@ -43,8 +43,8 @@ bool concerns(const Binding &binding, const Change &change)
 /// Where exactly one of the two numbers is empty: the column to fill, else null. Raises only where they are not plain.
 const Column *empty_one(const Binding &binding, TupleTableSlot *row)
 {
-	const bool no_phone = number_in(binding.phone, field(binding.phone, row)).empty();
-	const bool no_whatsapp = number_in(binding.whatsapp, field(binding.whatsapp, row)).empty();
+	const bool no_phone = number_in(field(binding.phone, row)).empty();
+	const bool no_whatsapp = number_in(field(binding.whatsapp, row)).empty();
 	if (no_phone == no_whatsapp)
 		return nullptr;
 	return no_phone ? &binding.phone : &binding.whatsapp;

@@ -113,17 +113,18 @@ struct UpdateContactMethods
 
 	void plan(const Binding &binding, const Work &work, const Note &note, Tasks &tasks, Failures &failures) const
 	{
-		const auto is_to_write = [this, &work, &note, &failures](const Column &column, Length length) {
-			return has_column(work, column) && length != unchanged && length != 0 &&
-				   fits(column, note, length, failures);
-		};
+		// What is no column of numbers is not an empty one.
+		const Length whatsapp = has_column(work, binding.whatsapp) ? note.whatsapp : unchanged;
+		const Length phone = has_column(work, binding.phone) ? note.phone : unchanged;
+		const auto is_to_write = [this, &note, &failures](const Column &column, Length length)
+		{ return length != unchanged && length != 0 && fits(column, note, length, failures); };
 		const auto is_to_remove = [](Length length) { return length == 0 || length == unknown; };
-		const bool write_whatsapp = is_to_write(binding.whatsapp, note.whatsapp);
-		const bool write_phone = is_to_write(binding.phone, note.phone);
+		const bool write_whatsapp = is_to_write(binding.whatsapp, whatsapp);
+		const bool write_phone = is_to_write(binding.phone, phone);
 		if (write_whatsapp || write_phone)
 			tasks.to_write.add(note.key, write_whatsapp, write_phone);
-		if (is_to_remove(note.whatsapp) || is_to_remove(note.phone))
-			tasks.to_remove.add(note.key, is_to_remove(note.whatsapp), is_to_remove(note.phone));
+		if (is_to_remove(whatsapp) || is_to_remove(phone))
+			tasks.to_remove.add(note.key, is_to_remove(whatsapp), is_to_remove(phone));
 		tasks.rows_to_write += (write_whatsapp ? methods_of_whatsapp : 0) + (write_phone ? methods_of_phone : 0);
 	}
 

@@ -10,6 +10,7 @@
 use strict;
 use warnings;
 
+use Encode qw(encode);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -19,7 +20,7 @@ my $databases = $ENV{CONTACT_SYNC_DATABASES} // 200;
 diag("CONTACT_SYNC_SEED=$first_seed CONTACT_SYNC_DATABASES=$databases");
 
 my $node = PostgreSQL::Test::Cluster->new('property');
-$node->init;
+$node->init(extra => ['--encoding=UTF8']);
 $node->start;
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION contact_sync;
@@ -87,12 +88,13 @@ sub literal
 	return "E'$value'";
 }
 
-# A number as contact sync stores it, as the README says.
+# A number as contact sync stores it, as the README says: in Perl, and for SQL those of the characters that are made here.
+my $ignorable = q{E' \t\n\r\f\x0B\u00A0\u200B\u202A\u202C\u2060\u3000\uFEFF'};
 sub trimmed
 {
 	my ($value) = @_;
 	return unless defined $value;
-	$value =~ s/^[ \t\n\r\f\x0B]+|[ \t\n\r\f\x0B]+$//g;
+	$value =~ s/^[\p{White_Space}\p{Cf}]+|[\p{White_Space}\p{Cf}]+\z//g;
 	return length $value ? $value : undef;
 }
 
@@ -108,7 +110,11 @@ sub new_number
 {
 	my ($width) = @_;
 	my $number = one_of('07', '+2557') . int(rand 1e8);
-	return one_of(undef, '', '  ', "\t\n", " $number", "$number\t", $number, substr($number x 4, 0, $width // 40));
+	# What spreadsheets and telephones paste
+	my $mark = one_of("\x{A0}", "\x{200B}", "\x{202A}", "\x{FEFF}", "\x{3000}", "\x{A0} \x{2060}");
+	return one_of(undef, '', '  ', "\t\n", $mark, "$mark ", " $number", "$number\t", "$mark$number", "$number$mark",
+		"$mark$number\x{202C}", substr($number, 0, 5) . $mark . substr($number, 5), $number,
+		substr($number x 4, 0, $width // 40));
 }
 
 sub new_time { return chance(.1) ? undef : sprintf '2024-%02d-%02d %02d:00+00', 1 + rand 12, 1 + rand 28, rand 24 }
@@ -146,7 +152,8 @@ sub customers_table
 		id_type => one_of(qw(uuid bigint text)), phone_type => one_of('varchar(20)', 'text'),
 		whatsapp_type => one_of('varchar(20)', 'text'), rls => one_of(qw(off open authenticated branch)),
 		arguments => sprintf('%s::regclass', literal($customers)),
-		named => $odd_names ? q{, id_column => 'Id', phone_column => 'Phone %s', whatsapp_column => 'WhatsApp'} : '');
+		named => !$odd_names ? ''
+		: q{, id_column => 'Id', phone_column => 'Phone %s'} . ($has_whatsapp ? q{, whatsapp_column => 'WhatsApp'} : ''));
 	my $type = $domain ? "$schema.customer_key" : $d->{id_type};
 	$d->{reference} = $domain && chance(.5) ? $d->{id_type} : $type;
 
@@ -618,7 +625,7 @@ sub customer_numbers
 {
 	my ($d) = @_;
 	return "SELECT $d->{id}::text AS customer, " . join ', ', map {
-		$d->{$_} ? "nullif(btrim($d->{$_}::text, E' \\t\\n\\r\\f\\x0B'), '') AS $_" : "NULL AS $_"
+		$d->{$_} ? "nullif(btrim($d->{$_}::text, $ignorable), '') AS $_" : "NULL AS $_"
 	} qw(phone whatsapp);
 }
 
@@ -642,7 +649,7 @@ sub before
 										  (row ->> 'updated_at')::timestamptz DESC NULLS LAST,
 										  (row ->> 'created_at')::timestamptz DESC NULLS LAST) END AS rank
 		FROM ($rows) AS b LEFT JOIN customer c ON c.customer = row ->> 'customer_id'
-			 CROSS JOIN LATERAL (SELECT nullif(btrim(row ->> 'phone_number', E' \\t\\n\\r\\f\\x0B'), '')) AS t(number)
+			 CROSS JOIN LATERAL (SELECT nullif(btrim(row ->> 'phone_number', $ignorable), '')) AS t(number)
 			 CROSS JOIN LATERAL (
 				SELECT (row ->> 'method_type' IN ('sms', 'phone_call')
 						OR row ->> 'method_type' = 'whatsapp' AND $has_whatsapp) IS TRUE AS known,
@@ -759,7 +766,7 @@ sub app_changes
 	push @sql, "UPDATE $d->{customers} SET name = name || ' changed'";
 	if (my $customer = shift @seen)
 	{
-		my $number = one_of('0755', ' 0755', "0755\n") . int(rand 1e6);
+		my $number = one_of('0755', ' 0755', "\n0755", "\x{A0}\x{200B}0755") . int(rand 1e6);
 		push @sql, "UPDATE $d->{customers} SET $d->{phone} = " . literal($number)
 		  . " WHERE $d->{id} = " . literal($customer->{id});
 		# An empty whatsapp takes it as it is.
@@ -880,7 +887,8 @@ sub not_as_before
 sub start_adoption
 {
 	my $d = generate(shift);
-	$d->{script} = join "\n", 'SET client_min_messages = error;', 'SET jit = off;',
+	$d->{script} = encode 'UTF-8', join "\n", 'SET client_encoding = utf8;', 'SET client_min_messages = error;',
+	  'SET jit = off;',
 	  (map { "$_;" } @{ $d->{sql} }), before($d) . ';',
 	  $d->{log} ? "INSERT INTO $d->{schema}.log SELECT (row ->> 'id')::uuid FROM fate WHERE source = 'contact_methods'"
 		  . " AND NOT (known AND number IS NULL) AND mark % 3 = 0;" : (),
