@@ -66,13 +66,10 @@ AS $$
 
         UNION ALL
         -- Row security looks the customer up with the reader's own rights.
-        SELECT DISTINCT 7, 'reader', name,
-               format('%s has rights on it but may not read %s.%I, which its policies do', role, s.name, s.id_column),
-               format('GRANT SELECT (%I) ON TABLE %s TO %s;', s.id_column, s.name, role)
-        FROM granted
-        WHERE rls = 'inherit' AND privilege IN ('SELECT', 'INSERT', 'UPDATE')
-          AND NOT CASE WHEN grantee = 0 THEN has_column_privilege('public', s.customers, s.id, 'SELECT')
-                       ELSE has_column_privilege(grantee, s.customers, s.id, 'SELECT') END
+        SELECT 7, 'reader', u.relation::regclass::text,
+               format('%s has privileges on it, but no SELECT privilege on columns that its policies read: %s', u.role,
+                      u.columns), u.grants
+        FROM contact_sync_internal.unreadable_columns(s) u WHERE rls = 'inherit'
 
         UNION ALL
         SELECT 8, 'legacy_function', name, 'nothing will use it any more', format('DROP FUNCTION %s;', name)

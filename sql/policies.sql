@@ -90,7 +90,7 @@ INSERT INTO contact_history (customer_id, method, type, status)
 --
 SET ROLE regress_contact_ann;
 SELECT customer_id FROM contact_methods ORDER BY 1;
-SELECT customer_id FROM contact_history ORDER BY 1;     -- nobody's call is the owner's affair
+SELECT customer_id FROM contact_history ORDER BY 1;     -- where customers are not open to all, nobody's call is neither
 SET ROLE regress_contact_bob;
 SELECT customer_id FROM contact_methods ORDER BY 1;
 SET ROLE regress_contact_boss;
@@ -244,6 +244,134 @@ CREATE POLICY reachable ON customers FOR SELECT
 SELECT * FROM wrong();
 SELECT status, count(*) FROM contact_sync.verify('customers', rls => 'keep') WHERE status <> 'ok' GROUP BY status;
 SELECT * FROM contact_sync.attach('customers');
+ROLLBACK;
+
+-- Rows of contact_history without a customer, a call from an unknown number, stay open to those who could use them before:
+-- because of policies that are open to all, each for its command,
+BEGIN;
+CREATE POLICY r ON contact_history FOR SELECT USING (true);
+CREATE POLICY a ON contact_history FOR INSERT WITH CHECK (true);
+GRANT DELETE ON contact_history TO regress_contact_ann;
+CREATE POLICY d ON contact_history FOR DELETE USING (true);
+SET LOCAL ROLE regress_contact_ann;
+INSERT INTO contact_history (method, type, status) VALUES ('phone_call', 'call', 'missed');
+RESET ROLE;
+SELECT check_name, object FROM contact_sync.attach('customers');
+SELECT * FROM policies('contact_history') WHERE says NOT LIKE '%EXISTS%';
+SET LOCAL ROLE regress_contact_ann;
+INSERT INTO contact_history (method, type, status) VALUES ('phone_call', 'call', 'missed') RETURNING customer_id;
+SELECT customer_id, count(*) FROM contact_history GROUP BY 1 ORDER BY 1;
+UPDATE contact_history SET content = 'ann' RETURNING customer_id;   -- that nobody could
+DELETE FROM contact_history RETURNING customer_id;
+SAVEPOINT hers;
+INSERT INTO contact_history (customer_id, method, type, status) VALUES (2, 'phone_call', 'call', 'missed');
+ROLLBACK TO hers;
+RESET ROLE;
+-- It stays so when customers' policies change, and when a policy of ours is changed by hand; and whoever drops it means it.
+ALTER POLICY own ON customers USING (seller = current_user);
+ALTER POLICY contact_sync_without_customer_select ON contact_history USING (true);
+SELECT * FROM wrong();
+SELECT count(*) FROM contact_sync.attach('customers');
+SELECT * FROM wrong();
+DROP POLICY contact_sync_without_customer_select ON contact_history;
+SELECT * FROM wrong();
+ROLLBACK;
+-- because row security was off, whatever policies there were;
+BEGIN;
+ALTER TABLE contact_history DISABLE ROW LEVEL SECURITY;
+SELECT count(*) FROM contact_sync.attach('customers');
+SET LOCAL ROLE regress_contact_ann;
+UPDATE contact_history SET content = 'ann' RETURNING customer_id;
+UPDATE contact_history SET customer_id = 1 WHERE customer_id IS NULL RETURNING customer_id;     -- it was hers
+RESET ROLE;
+-- A dump has the policy, its comment and its condition in other words, if in any.
+SELECT format('DROP POLICY %1$I ON contact_history; CREATE POLICY %1$I ON contact_history%2$s; COMMENT ON POLICY %1$I ON contact_history IS %3$L',
+              polname, CASE polcmd WHEN 'r' THEN ' FOR SELECT USING ' || pg_get_expr(polqual, polrelid)
+                                   WHEN 'w' THEN ' FOR UPDATE USING ' || pg_get_expr(polqual, polrelid)
+                                   ELSE ' FOR INSERT WITH CHECK ' || pg_get_expr(polwithcheck, polrelid) END,
+              obj_description(oid, 'pg_policy'))
+FROM pg_policy WHERE polrelid = 'contact_history'::regclass AND polname LIKE '%without%' ORDER BY polname \gexec
+SELECT * FROM wrong();
+ROLLBACK;
+-- and as open as customers in a table that attach creates: here those who may update them are not everyone.
+BEGIN;
+DROP TABLE contact_history;
+ALTER POLICY own ON customers TO regress_contact_ann;
+CREATE POLICY seen ON customers FOR SELECT USING (true);
+SELECT count(*) FROM contact_sync.attach('customers');
+SELECT policy FROM policies('contact_history');
+SELECT * FROM wrong();
+DROP TABLE contact_history;
+CREATE POLICY but ON customers AS RESTRICTIVE FOR SELECT USING (seller <> 'boss');
+SELECT count(*) FROM contact_sync.attach('customers');
+SELECT policy FROM policies('contact_history');
+ROLLBACK;
+-- What restricts who updates some customers forbids nothing for rows without one: not to a policy of the DBA's own, either.
+BEGIN;
+CREATE POLICY "unknown numbers" ON contact_history USING (customer_id IS NULL AND method = 'sms');
+CREATE POLICY leaders ON customers AS RESTRICTIVE FOR UPDATE USING (id > 2);
+SELECT count(*) FROM contact_sync.attach('customers');
+SELECT * FROM wrong();
+SELECT says FROM policies('contact_history') WHERE policy = 'contact_sync_insert_leaders';
+SET LOCAL ROLE regress_contact_ann;
+INSERT INTO contact_history (method, type, status) VALUES ('sms', 'message', 'sent') RETURNING customer_id;
+UPDATE contact_history SET content = 'ann' RETURNING customer_id;
+ROLLBACK;
+
+-- Roles that may use a contact table, but whose columns of customers are not all that its policies read
+BEGIN;
+CREATE ROLE regress_contact_staff;
+CREATE ROLE regress_contact_seller;
+CREATE ROLE regress_contact_carl IN ROLE regress_contact_staff, regress_contact_seller;
+ALTER TABLE customers ADD COLUMN region text, ADD COLUMN "the team" text;
+CREATE TABLE regions (region text, manager name, note text);
+REVOKE ALL ON regions FROM PUBLIC;
+DROP POLICY own ON customers;
+CREATE POLICY everyone ON customers FOR SELECT USING (true);
+CREATE POLICY own ON customers FOR UPDATE TO regress_contact_seller
+    USING (seller = current_user AND "the team" IS NULL) WITH CHECK (whatsapp IS NOT NULL);
+CREATE POLICY region ON customers FOR UPDATE TO regress_contact_bob
+    USING (EXISTS (SELECT FROM regions r WHERE r.region = customers.region AND r.manager = current_user));
+REVOKE ALL ON customers, contact_preferences, contact_methods, contact_history
+    FROM regress_contact_ann, regress_contact_bob, regress_contact_boss;
+GRANT SELECT (id, phone), UPDATE ON customers TO regress_contact_staff;
+GRANT SELECT, UPDATE ON contact_methods TO regress_contact_staff;               -- carl updates them: he is a seller too
+GRANT SELECT (id), UPDATE (content) ON contact_history TO regress_contact_bob;  -- who cannot read customers at all
+GRANT SELECT (customer_id) ON contact_preferences TO regress_contact_boss;
+GRANT SELECT (id) ON customers TO regress_contact_boss;
+CREATE FUNCTION readers(OUT object text, OUT problem text, OUT fix text) RETURNS SETOF record LANGUAGE sql AS $$
+    SELECT v.object, v.problem, v.fix FROM contact_sync.verify('regress_policies.customers') v
+    WHERE v.check_name = 'reader' AND v.status <> 'ok'
+$$;
+SELECT * FROM readers();
+SELECT count(*) FROM contact_sync.attach('customers');
+-- what it says is so, and what it says to do helps
+CREATE FUNCTION denied(who name, statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('SET LOCAL ROLE %I', who);
+    EXECUTE statement;
+    RESET ROLE;
+    RETURN NULL;
+EXCEPTION WHEN insufficient_privilege THEN
+    RETURN SQLERRM;
+END
+$$;
+CREATE VIEW denials AS
+    SELECT who, denied(who, statement)
+    FROM (VALUES ('regress_contact_carl', 'UPDATE regress_policies.contact_methods SET is_preferred = is_preferred'),
+                 ('regress_contact_staff', 'SELECT FROM regress_policies.contact_methods'),
+                 ('regress_contact_bob', 'UPDATE regress_policies.contact_history SET content = NULL'),
+                 ('regress_contact_boss', 'SELECT customer_id FROM regress_policies.contact_preferences')) AS s(who, statement);
+SELECT * FROM denials;
+SELECT fix FROM readers() \gexec
+SELECT * FROM denials;
+SELECT * FROM readers();
+-- A condition that takes the whole row needs every column; one that customers apply to whoever reads them, other tables'.
+CREATE FUNCTION fine(customers) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+ALTER POLICY own ON customers USING (fine(customers));
+ALTER POLICY everyone ON customers USING (region IS NULL OR EXISTS (SELECT FROM regions WHERE note IS NULL));
+SELECT * FROM readers();
+SELECT count(*) FROM contact_sync.verify('customers', rls => 'keep') WHERE check_name = 'reader' AND status <> 'ok';
 ROLLBACK;
 
 -- Ids whose equality is not pg_catalog's, by an operator that search_path does not find
