@@ -43,6 +43,7 @@ BEGIN
     RETURN QUERY SELECT * FROM contact_sync_internal.check_foreign_keys(s);
     RETURN QUERY SELECT * FROM contact_sync_internal.check_triggers(s);
     RETURN QUERY SELECT * FROM contact_sync_internal.check_advice(s, rls);
+    RETURN QUERY SELECT * FROM contact_sync_internal.check_unwanted(s);
     RETURN QUERY SELECT * FROM contact_sync_internal.check_failures(s);
 END
 $$;

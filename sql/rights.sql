@@ -401,7 +401,7 @@ SET ROLE regress_rights_owner;
 -- whoever the client is.
 INSERT INTO regress_mallory.customers VALUES (2, 'his');
 RESET ROLE;
-SELECT customer, sqlstate, message FROM contact_sync.failures ORDER BY 1;
+SELECT customer, sqlstate, message FROM contact_sync.failures ORDER BY customer, message COLLATE "C";
 SELECT count(*) FROM log;
 DROP TRIGGER take ON regress_mallory.contact_methods;
 SET ROLE regress_rights_owner;
