@@ -196,8 +196,8 @@ AS $$
                format('failures of a table that does not exist, because it was renamed or dropped: %s', gone.failures)
                    || CASE WHEN gone.in_own_schema
                            THEN format('; CALL contact_sync.reconcile(%L) deletes them', s.name) ELSE '' END,
-               CASE WHEN has_table_privilege(contact_sync_internal.caller(), 'contact_sync.failures', 'DELETE')
-                    THEN format('DELETE FROM contact_sync.failures WHERE customers_table = %L;', gone.customers_table) END
+               CASE WHEN gone.deletable THEN
+                   format('DELETE FROM contact_sync.failures WHERE customers_table = %L;', gone.customers_table) END
         FROM gone ORDER BY gone.customers_table) AS listed
 $$;
 COMMENT ON FUNCTION contact_sync_internal.check_failures(contact_sync_internal.shape) IS

@@ -363,17 +363,18 @@ COMMENT ON FUNCTION contact_sync_internal.forget_failures_as_keeper(regclass, te
     'forget_failures, run as the owner of failures';
 
 CREATE FUNCTION contact_sync_internal.failures_of_gone_tables(customers regclass)
-RETURNS TABLE (customers_table text, failures bigint, in_own_schema boolean)
+RETURNS TABLE (customers_table text, failures bigint, in_own_schema boolean, deletable boolean)
 AS 'MODULE_PATHNAME', 'run_as_keeper' LANGUAGE C STABLE;
 COMMENT ON FUNCTION contact_sync_internal.failures_of_gone_tables(regclass) IS
     'names in failures that no table has, as far as the caller or the owner of customers may know of them, and how many failures';
 
 CREATE FUNCTION contact_sync_internal.failures_of_gone_tables_as_keeper(customers regclass)
-RETURNS TABLE (customers_table text, failures bigint, in_own_schema boolean)
+RETURNS TABLE (customers_table text, failures bigint, in_own_schema boolean, deletable boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     -- A table that is gone has no owner. The owner of its schema could have dropped it, and so may clear what is left.
-    SELECT gone.customers_table, gone.failures, own.schema
+    SELECT gone.customers_table, gone.failures, own.schema,
+           has_table_privilege(contact_sync_internal.caller(), 'contact_sync.failures', 'DELETE')
     FROM (SELECT f.customers_table, count(*) FROM contact_sync.failures f
           WHERE NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                             WHERE c.relkind IN ('r', 'p') AND format('%I.%I', n.nspname, c.relname) = f.customers_table)
@@ -636,7 +637,7 @@ BEGIN
         kept_because := 'quarantine';
     ELSIF move_unwanted IS NULL THEN
         kept_methods := ARRAY(SELECT w.method
-                              FROM contact_sync_internal.unwanted_methods(s, false) u
+                              FROM contact_sync_internal.unwanted_methods(s, true) u
                                    JOIN contact_sync_internal.methods_of(s) w ON w.number = u.number
                               WHERE u.most);
         kept_because := 'most';

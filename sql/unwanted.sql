@@ -204,8 +204,8 @@ SELECT * FROM methods WHERE customer IN (11, 12, 13);
 SELECT * FROM lost();
 -- They can be filled from,
 BEGIN;
-UPDATE customers SET whatsapp = m.phone_number FROM contact_methods m
-    WHERE (m.customer_id, m.method_type) = (customers.id, 'whatsapp') AND customers.whatsapp IS NULL;
+UPDATE regress_unwanted.customers SET whatsapp = m.phone_number FROM regress_unwanted.contact_methods m
+    WHERE m.customer_id = customers.id AND m.method_type = 'whatsapp' AND customers.whatsapp IS NULL;
 SELECT * FROM drift;
 SELECT status FROM contact_sync.verify('customers') WHERE check_name = 'unwanted_methods';
 ROLLBACK;
