@@ -185,14 +185,83 @@ $$;
 COMMENT ON FUNCTION contact_sync_internal.check_contact_data(regclass, contact_sync_internal.shape) IS
     'what verify says of customers whose contact data drifted: it counts them, or looks at a sample where they are many';
 
+CREATE FUNCTION contact_sync_internal.check_unwanted(s contact_sync_internal.shape)
+RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH most AS MATERIALIZED (
+        SELECT u.* FROM contact_sync_internal.contact_tables(s) t
+             CROSS JOIN LATERAL contact_sync_internal.unwanted_methods(s, true) u
+        WHERE t.table_name = 'contact_methods' AND t.usable AND u.most
+          AND (SELECT count(*) = 2
+               FROM pg_attribute a
+                    CROSS JOIN LATERAL contact_sync_internal.base_type(a.atttypid, a.atttypmod) AS own
+                    LEFT JOIN pg_attribute id ON a.attname = 'customer_id' AND id.attrelid = s.customers AND id.attnum = s.id
+                    LEFT JOIN LATERAL contact_sync_internal.base_type(id.atttypid, id.atttypmod) AS referred ON true
+               WHERE a.attrelid = t.relation AND a.attnum > 0 AND NOT a.attisdropped
+                 AND (a.attname = 'customer_id' AND own.type = referred.type OR a.attname = 'method_type'))
+    )
+    -- No SQL to correct it: which of the two it is, and reconcile commits.
+    SELECT 'unwanted_methods', format('%s.%I', s.name, most.column_name), 'advice',
+           format('it is empty for most customers who have a contact method for it (about %s of %s): fill it, or '
+                  'CALL contact_sync.reconcile(%L, move_unwanted => true), which moves these methods to contact_quarantine',
+                  most.unwanted, most.rows, s.name), NULL
+    FROM most
+    UNION ALL
+    SELECT 'unwanted_methods', s.name, 'ok', NULL, NULL WHERE NOT EXISTS (SELECT FROM most)
+$$;
+COMMENT ON FUNCTION contact_sync_internal.check_unwanted(contact_sync_internal.shape) IS
+    'what verify says of a column that is empty for most of its contact methods';
+
+CREATE FUNCTION contact_sync_internal.count_without_customer(s contact_sync_internal.shape, keys text[]) RETURNS bigint
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+BEGIN
+    RETURN (SELECT r.counted
+            FROM contact_sync_internal.look_up(
+                     format('SELECT pg_catalog.count(*) FROM pg_catalog.unnest($1) AS k(id) '
+                            'WHERE NOT EXISTS (SELECT FROM %s AS c WHERE c.%I %s k.id::%s)',
+                            s.name, s.id_column, s.id_equality, s.id_type), keys) AS r(counted bigint));
+EXCEPTION WHEN OTHERS THEN
+    RETURN NULL;                -- a text that is no id (any more), or an id whose type has rules
+END
+$$;
+COMMENT ON FUNCTION contact_sync_internal.count_without_customer(contact_sync_internal.shape, text[]) IS
+    'how many ids, as text, are of customers that do not exist; null if that cannot be determined';
+
 CREATE FUNCTION contact_sync_internal.check_failures(s contact_sync_internal.shape)
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT 'failures', 'contact_sync.failures', CASE WHEN count(*) = 0 THEN 'ok' ELSE 'advice' END,
-           CASE WHEN count(*) > 0 THEN format('failures of %s that wait to be mended: %s', s.name, count(*)) END,
+    WITH waiting AS MATERIALIZED (
+        SELECT count(*) AS failures,
+               -- A BEFORE trigger's failure stays when ON CONFLICT DO NOTHING keeps the row out.
+               CASE WHEN count(*) BETWEEN 1 AND 10000 THEN
+                   contact_sync_internal.count_without_customer(
+                       s, array_agg(f.customer) FILTER (WHERE f.customer NOT IN ('', '(unknown)'))) END AS without_customer
+        FROM contact_sync_internal.waiting_failures(s.customers) f
+    ), gone AS MATERIALIZED (
+        SELECT * FROM contact_sync_internal.failures_of_gone_tables(s.customers)
+    )
+    SELECT 'failures', 'contact_sync.failures', CASE WHEN failures = 0 THEN 'ok' ELSE 'advice' END,
+           CASE WHEN failures > 0 THEN
+               format('unresolved failures of %s: %s%s; when their cause is corrected: CALL contact_sync.reconcile(%L)',
+                      s.name, failures,
+                      CASE WHEN without_customer > 0
+                           THEN format(' (%s of customers that do not exist)', without_customer) END, s.name) END,
            NULL
-    FROM contact_sync_internal.waiting_failures(s.customers)
+    FROM waiting
+    UNION ALL
+    SELECT 'failures_of_gone_tables', 'contact_sync.failures', 'ok', NULL, NULL WHERE NOT EXISTS (SELECT FROM gone)
+    UNION ALL
+    SELECT * FROM (
+        SELECT 'failures_of_gone_tables', gone.customers_table, 'advice',
+               format('failures of a table that does not exist, because it was renamed or dropped: %s', gone.failures)
+                   || CASE WHEN gone.in_own_schema
+                           THEN format('; CALL contact_sync.reconcile(%L) deletes them', s.name) ELSE '' END,
+               CASE WHEN gone.deletable THEN
+                   format('DELETE FROM contact_sync.failures WHERE customers_table = %L;', gone.customers_table) END
+        FROM gone ORDER BY gone.customers_table) AS listed
 $$;
 COMMENT ON FUNCTION contact_sync_internal.check_failures(contact_sync_internal.shape) IS
-    'what verify says of failures that wait';
+    'what verify says of failures that nothing has resolved yet';

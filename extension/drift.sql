@@ -80,6 +80,64 @@ $$;
 COMMENT ON FUNCTION contact_sync_internal.methods_of(contact_sync_internal.shape) IS
     'the methods that a customer''s columns are for, each with whether its number is phone or whatsapp';
 
+CREATE FUNCTION contact_sync_internal.unwanted_methods(s contact_sync_internal.shape, sampled boolean)
+RETURNS TABLE (number text, column_name name, rows bigint, unwanted bigint, most boolean)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+DECLARE
+    methods record;
+    pages bigint;
+    share numeric := 1;
+    statement text;
+BEGIN
+    SELECT t.* INTO STRICT methods FROM contact_sync_internal.contact_tables(s) t WHERE t.table_name = 'contact_methods';
+    IF num_nulls(s.phone, s.whatsapp) = 2 THEN
+        RETURN;
+    END IF;
+    IF sampled THEN
+        WITH RECURSIVE family(relation) AS (
+            SELECT methods.relation
+            UNION
+            SELECT i.inhrelid FROM pg_inherits i JOIN family ON i.inhparent = family.relation
+        )
+        SELECT sum(pg_relation_size(family.relation)) / current_setting('block_size')::bigint INTO pages FROM family;
+        share := least(1, 300.0 / greatest(pages, 1));
+    END IF;
+
+    -- Only customers with an empty number are looked up or hashed.
+    statement := format(
+        $sql$
+        SELECT w.number, pg_catalog.count(*), pg_catalog.count(c.id)
+        FROM %1$s AS m%2$s
+             JOIN (VALUES %3$s) AS w(method, number) ON m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) w.method
+             LEFT JOIN (SELECT c.id, c.phone IS NULL AS no_phone, c.whatsapp IS NULL AS no_whatsapp
+                        FROM (SELECT c.%4$I AS id, %5$s AS phone, %6$s AS whatsapp FROM %7$s AS c) AS c
+                        WHERE c.phone IS NULL OR c.whatsapp IS NULL) AS c
+                  ON m.customer_id %8$s c.id
+                     AND CASE w.number WHEN 'whatsapp' THEN c.no_whatsapp ELSE c.no_phone END
+        GROUP BY w.number
+        $sql$,
+        methods.name, CASE WHEN share < 1 THEN format(' TABLESAMPLE SYSTEM (%s) REPEATABLE (0)', 100 * share) END,
+        (SELECT string_agg(format('(%L, %L)', w.method, w.number), ', ') FROM contact_sync_internal.methods_of(s) w),
+        s.id_column, contact_sync_internal.number_of('c', s.phone_column, s.phone),
+        contact_sync_internal.number_of('c', s.whatsapp_column, s.whatsapp), s.name, s.id_equality);
+    RETURN QUERY EXECUTE format(
+        $query$
+        SELECT r.number, CASE r.number WHEN 'whatsapp' THEN %1$L::name ELSE %2$L END, (r.rows / %3$s)::bigint,
+               (r.unwanted / %3$s)::bigint,
+               -- A handful is no sign of a mistake.
+               r.unwanted >= 10 AND 2 * r.unwanted > r.rows
+        FROM contact_sync_internal.%4$I($1, NULL) AS r(number text, rows bigint, unwanted bigint)
+        $query$, s.whatsapp_column, s.phone_column, share, CASE WHEN sampled THEN 'look_up' ELSE 'write' END)
+    USING statement;
+EXCEPTION WHEN insufficient_privilege THEN
+    RETURN;                     -- as count_rows
+END
+$$;
+COMMENT ON FUNCTION contact_sync_internal.unwanted_methods(contact_sync_internal.shape, boolean) IS
+    'for each number (or, sampled, for about 300 pages of a large table): how many of its methods are there, are unwanted, '
+    'and whether these are most of them';
+
 CREATE FUNCTION contact_sync.drift(
     customers regclass DEFAULT pg_catalog.to_regclass('customers'),
     id_column name DEFAULT NULL, phone_column name DEFAULT NULL, whatsapp_column name DEFAULT NULL)

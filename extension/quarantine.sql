@@ -141,7 +141,7 @@ AS $$
                    '                   THEN EXISTS (SELECT FROM %s AS customer\n'
                    '                                WHERE customer.%I %s kept.customer_id\n'
                    '                                  AND contact_sync.number(customer.%I::pg_catalog.text)\n'
-                   '                                      OPERATOR(pg_catalog.=)\n'
+                   '                                      COLLATE pg_catalog."C" OPERATOR(pg_catalog.=)\n'
                    '                                      contact_sync.number(kept.phone_number::pg_catalog.text))',
                    methods, s.name, s.id_column, s.id_equality, column_name), '' ORDER BY methods) AS cases
         FROM (VALUES ('{sms,phone_call}', s.phone_column, s.phone),
@@ -222,6 +222,114 @@ $$;
 COMMENT ON FUNCTION contact_sync_internal.misplaced(contact_sync_internal.shape) IS
     'the rows of contact tables that cannot stay, how many and why, with the SQL that moves them to contact_quarantine';
 
+CREATE FUNCTION contact_sync_internal.quarantine_of(s contact_sync_internal.shape)
+RETURNS TABLE (name text, relation oid, owned boolean, row_security boolean, acl aclitem[], usable boolean)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT format('%I.contact_quarantine', s.schema_name), c.oid, c.relowner = s.owner, c.relrowsecurity, c.relacl,
+           c.relkind IN ('r', 'p')
+           AND (SELECT count(*) = 4 FROM pg_attribute a
+                WHERE a.attrelid = c.oid AND NOT a.attisdropped
+                  AND (a.attname, a.atttypid) IN (('source_table', 'text'::regtype), ('reason', 'text'::regtype),
+                                                  ('customer', 'text'::regtype), ('row_data', 'jsonb'::regtype)))
+    FROM (VALUES (1)) AS one LEFT JOIN pg_class c ON c.relnamespace = s.schema AND c.relname = 'contact_quarantine'
+$$;
+COMMENT ON FUNCTION contact_sync_internal.quarantine_of(contact_sync_internal.shape) IS
+    'what there is of the name contact_quarantine beside a customers table, with nulls where there is nothing';
+
+CREATE FUNCTION contact_sync_internal.check_quarantine_table(s contact_sync_internal.shape, needed boolean)
+RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT 'quarantine', name,
+           CASE WHEN NOT needed AND (relation IS NULL OR NOT owned OR NOT usable) THEN 'ok'
+                WHEN relation IS NULL THEN CASE WHEN contact_sync_internal.may_create(s) THEN 'fix' ELSE 'blocked' END
+                WHEN NOT usable OR NOT owned THEN 'blocked'
+                WHEN NOT row_security THEN 'fix'
+                ELSE 'ok' END,
+           CASE WHEN NOT needed AND (relation IS NULL OR NOT owned OR NOT usable) THEN NULL
+                WHEN relation IS NULL THEN 'there are rows to be moved to this table, and it is missing'
+                    || CASE WHEN contact_sync_internal.may_create(s) THEN ''
+                            ELSE '; the owner of customers may not create it' END
+                WHEN NOT usable THEN 'it is not the table that rows can be moved to: rename it or drop it'
+                WHEN NOT owned THEN 'it does not belong to the owner of customers: rename it or drop it'
+                WHEN NOT row_security THEN 'row security is off' END,
+           CASE WHEN relation IS NULL AND contact_sync_internal.may_create(s)
+                THEN contact_sync_internal.quarantine_creation(s)
+                WHEN relation IS NULL
+                THEN format('GRANT CREATE, USAGE ON SCHEMA %I TO %s;', s.schema_name, s.owner::regrole)
+                WHEN NOT usable OR NOT owned THEN NULL
+                ELSE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', name) END
+    FROM contact_sync_internal.quarantine_of(s)
+$$;
+COMMENT ON FUNCTION contact_sync_internal.check_quarantine_table(contact_sync_internal.shape, boolean) IS
+    'what verify says of contact_quarantine, if there are rows to be moved to it, or not';
+
+CREATE FUNCTION contact_sync_internal.references_to(relation oid)
+RETURNS TABLE (condition text, problem text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH RECURSIVE family(relation) AS (
+        SELECT references_to.relation
+        UNION
+        SELECT i.inhrelid FROM pg_inherits i JOIN family ON i.inhparent = family.relation
+    )
+    -- A table that may not be read may hold such rows. Where the foreign key only checks, it says so itself.
+    SELECT CASE WHEN may.read THEN
+               format('EXISTS (SELECT FROM %s%I.%I AS referring WHERE %s)', CASE c.relkind WHEN 'r' THEN 'ONLY ' END,
+                      n.nspname, c.relname, columns.equal)
+               ELSE 'true' END,
+           format(CASE WHEN may.read THEN 'rows of table "%s" refer to it by foreign key "%s"'
+                       ELSE 'rows of table "%s", which the owner of customers may not read, may refer to it by foreign '
+                            'key "%s"' END,
+                  contact_sync_internal.plain_name(c.oid), k.conname)
+    FROM family
+         JOIN pg_constraint k ON k.confrelid = family.relation AND k.contype = 'f' AND k.conparentid = 0
+         JOIN pg_class c ON c.oid = k.conrelid
+         JOIN pg_namespace n ON n.oid = c.relnamespace
+         CROSS JOIN LATERAL (SELECT pg_has_role(c.relowner, 'USAGE') AND has_schema_privilege(n.oid, 'USAGE')) AS may(read)
+         CROSS JOIN LATERAL (
+             SELECT string_agg(format('m.%I OPERATOR(%s.%s) referring.%I', referred.attname,
+                                      o.oprnamespace::regnamespace, o.oprname, own.attname), ' AND ' ORDER BY key.place)
+             FROM unnest(k.confkey, k.conkey, k.conpfeqop) WITH ORDINALITY AS key(referred, own, operator, place)
+                  JOIN pg_attribute referred ON referred.attrelid = k.confrelid AND referred.attnum = key.referred
+                  JOIN pg_attribute own ON own.attrelid = k.conrelid AND own.attnum = key.own
+                  JOIN pg_operator o ON o.oid = key.operator) AS columns(equal)
+    WHERE may.read OR k.confdeltype NOT IN ('a', 'r')
+$$;
+COMMENT ON FUNCTION contact_sync_internal.references_to(oid) IS
+    'for each foreign key to a table (or its partitions): whether a row, named m, is referred to, as SQL, and how to say so';
+
+CREATE FUNCTION contact_sync_internal.unwanted_obstacle(s contact_sync_internal.shape, OUT problem text, OUT fix text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH involved AS MATERIALIZED (
+        SELECT t.relation, t.name, t.kind, '4' AS event
+        FROM contact_sync_internal.contact_tables(s) t WHERE t.table_name = 'contact_methods'
+        UNION ALL
+        SELECT q.relation, q.name, NULL, '3' FROM contact_sync_internal.quarantine_of(s) q
+    )
+    SELECT found.problem, found.fix
+    FROM (SELECT 1, format('%s: %s', q.object, q.problem), q.fix
+          FROM contact_sync_internal.check_quarantine_table(s, true) q
+          WHERE q.status = 'blocked'
+          UNION ALL
+          -- What a rule makes of a statement is anybody's guess.
+          SELECT 2, format('%s: rule %I would rewrite the statement that moves rows', involved.name, r.rulename),
+                 format('DROP RULE %I ON %s;', r.rulename, involved.name)
+          FROM involved JOIN pg_rewrite r ON r.ev_class = involved.relation AND r.ev_type::text = involved.event
+          UNION ALL
+          -- A row is moved with the columns that the parent has.
+          SELECT 3, format('%s: inheritance child %s has columns of its own', involved.name, i.inhrelid::regclass), NULL
+          FROM involved JOIN pg_inherits i ON i.inhparent = involved.relation AND involved.kind = 'r'
+          WHERE EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = i.inhrelid AND a.attislocal AND a.attnum > 0
+                                                         AND NOT a.attisdropped)
+          ) AS found(step, problem, fix)
+    ORDER BY found.step, found.problem LIMIT 1
+$$;
+COMMENT ON FUNCTION contact_sync_internal.unwanted_obstacle(contact_sync_internal.shape) IS
+    'why unwanted contact methods cannot be moved to contact_quarantine, with the SQL that helps; null where they can';
+
 CREATE FUNCTION contact_sync_internal.check_quarantine(s contact_sync_internal.shape)
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -229,36 +337,10 @@ AS $$
     WITH misplaced AS MATERIALIZED (
         SELECT * FROM contact_sync_internal.misplaced(s)
     ), quarantine AS MATERIALIZED (
-        SELECT format('%I.contact_quarantine', s.schema_name) AS name, c.oid AS relation, c.relowner = s.owner AS owned,
-               c.relrowsecurity AS row_security, c.relacl AS acl, EXISTS (SELECT FROM misplaced) AS needed,
-               c.relkind IN ('r', 'p')
-               AND (SELECT count(*) = 4 FROM pg_attribute a
-                    WHERE a.attrelid = c.oid AND NOT a.attisdropped
-                      AND (a.attname, a.atttypid) IN (('source_table', 'text'::regtype), ('reason', 'text'::regtype),
-                                                      ('customer', 'text'::regtype),
-                                                      ('row_data', 'jsonb'::regtype))) AS usable
-        FROM (VALUES (1)) AS one LEFT JOIN pg_class c ON c.relnamespace = s.schema AND c.relname = 'contact_quarantine'
+        SELECT * FROM contact_sync_internal.quarantine_of(s)
     ), finding AS (
-        SELECT 1 AS step, 0 AS position, 'quarantine' AS check_name, name AS object,
-               CASE WHEN NOT needed AND (relation IS NULL OR NOT owned OR NOT usable) THEN 'ok'
-                    WHEN relation IS NULL THEN CASE WHEN contact_sync_internal.may_create(s) THEN 'fix' ELSE 'blocked' END
-                    WHEN NOT usable OR NOT owned THEN 'blocked'
-                    WHEN NOT row_security THEN 'fix'
-                    ELSE 'ok' END AS status,
-               CASE WHEN NOT needed AND (relation IS NULL OR NOT owned OR NOT usable) THEN NULL
-                    WHEN relation IS NULL THEN 'there are rows to be moved to this table, and it is missing'
-                        || CASE WHEN contact_sync_internal.may_create(s) THEN ''
-                                ELSE '; the owner of customers may not create it' END
-                    WHEN NOT usable THEN 'it is not the table that rows can be moved to: rename it or drop it'
-                    WHEN NOT owned THEN 'it does not belong to the owner of customers: rename it or drop it'
-                    WHEN NOT row_security THEN 'row security is off' END AS problem,
-               CASE WHEN relation IS NULL AND contact_sync_internal.may_create(s)
-                    THEN contact_sync_internal.quarantine_creation(s)
-                    WHEN relation IS NULL
-                    THEN format('GRANT CREATE, USAGE ON SCHEMA %I TO %s;', s.schema_name, s.owner::regrole)
-                    WHEN NOT usable OR NOT owned THEN NULL
-                    ELSE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', name) END AS fix
-        FROM quarantine
+        SELECT 1 AS step, 0 AS position, q.check_name, q.object, q.status, q.problem, q.fix
+        FROM contact_sync_internal.check_quarantine_table(s, EXISTS (SELECT FROM misplaced)) q
 
         UNION ALL
         SELECT 2, 0, 'quarantine', name, 'advice', format('%s has rights on it, and it holds contact data', role),

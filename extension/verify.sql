@@ -49,6 +49,7 @@ BEGIN
     RETURN QUERY SELECT * FROM contact_sync_internal.check_advice(s, rls);
     RETURN QUERY SELECT * FROM contact_sync_internal.check_search_path(s);
     RETURN QUERY SELECT * FROM contact_sync_internal.check_contact_data(customers, s);
+    RETURN QUERY SELECT * FROM contact_sync_internal.check_unwanted(s);
     RETURN QUERY SELECT * FROM contact_sync_internal.check_failures(s);
 END
 $$;

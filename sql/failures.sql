@@ -200,9 +200,100 @@ CREATE TRIGGER no_room BEFORE INSERT ON contact_methods FOR EACH STATEMENT EXECU
 INSERT INTO customers SELECT md5(n::text)::uuid, n FROM generate_series(1, 25001) AS n;
 SELECT function, sqlstate, count(*), sum(times) AS times FROM contact_sync.failures GROUP BY 1, 2;
 
+--
+-- What verify reports of them, and what reconcile deletes
+--
+DROP SCHEMA "regress Failures" CASCADE;
+DELETE FROM contact_sync.failures;
+DROP TABLE failures, customers, contact_methods, contact_preferences CASCADE;
+SET ROLE regress_failures_owner;
+CREATE TABLE customers (id uuid PRIMARY KEY, phone varchar(3), whatsapp varchar(20));
+SELECT count(*) > 0 AS attached FROM contact_sync.attach('customers');
+RESET ROLE;
+\set failures 'SELECT object, status, problem, fix FROM contact_sync.verify(\'regress_failures.customers\') WHERE check_name ~ \'^failures\' ORDER BY check_name, object COLLATE "C";'
+:failures
+-- Customers that never came to be: their BEFORE trigger failed, and ON CONFLICT DO NOTHING kept the row out.
+INSERT INTO customers VALUES (:'one', NULL, NULL), (:'two', '3', NULL);
+CREATE UNIQUE INDEX one_name ON customers (whatsapp);
+INSERT INTO customers VALUES ('33333333-3333-4333-8333-333333333333', NULL, '08033') ON CONFLICT DO NOTHING;
+INSERT INTO customers VALUES ('44444444-4444-4444-8444-444444444444', NULL, '08033') ON CONFLICT DO NOTHING;
+SELECT count(*) FROM customers;
+SELECT customer, function FROM contact_sync.failures ORDER BY customer;
+:failures
+-- Keys that are no ids of this type (any more) are not counted, and cause no error.
+INSERT INTO contact_sync.failures VALUES
+    ('regress_failures.customers', '5', 'update_contact_methods', now(), now(), 1, '22001', 'too long');
+:failures
+UPDATE customers SET phone = '3' WHERE whatsapp = '08033';
+CALL contact_sync.reconcile('customers');
+:failures
+
+-- Of tables that were renamed or dropped
+INSERT INTO contact_sync.failures
+    SELECT name, id, 'update_contact_methods', now(), now(), 1, '22001', 'too long'
+    FROM unnest(ARRAY['regress_failures.old_customers', 'regress_failures."Old ''customers"', 'regress_failures2.customers', 'no name'])
+             AS name,
+         unnest('{1,2}'::text[]) AS id;
+-- Who may read failures sees them all, with the SQL to delete them.
+:failures
+-- The owner of customers sees those of the same schema, if the schema is his,
+SET ROLE regress_failures_owner;
+:failures
+RESET ROLE;
+ALTER SCHEMA regress_failures OWNER TO postgres;
+GRANT ALL ON SCHEMA regress_failures TO regress_failures_owner;
+SET ROLE regress_failures_owner;
+:failures
+-- and reconcile deletes what he sees.
+CALL contact_sync.reconcile('customers');
+RESET ROLE;
+SELECT customers_table, count(*) FROM contact_sync.failures GROUP BY customers_table ORDER BY customers_table COLLATE "C";
+ALTER SCHEMA regress_failures OWNER TO regress_failures_owner;
+SET client_min_messages = notice;
+SET ROLE regress_failures_owner;
+CALL contact_sync.reconcile('customers');
+RESET ROLE;
+SET client_min_messages = warning;
+SELECT customers_table, count(*) FROM contact_sync.failures GROUP BY customers_table ORDER BY customers_table COLLATE "C";
+-- The rest is deleted by the SQL in fix.
+\set ECHO none
+SELECT fix FROM contact_sync.verify('regress_failures.customers') WHERE check_name = 'failures_of_gone_tables' \gexec
+\set ECHO all
+:failures
+-- A table that was renamed: what is wrong with its customers is found, and recorded, under its new name.
+UPDATE customers SET whatsapp = '0803' WHERE id = :'two';
+ALTER TABLE contact_methods ADD CONSTRAINT not_three CHECK (phone_number <> '3') NOT VALID;
+DELETE FROM contact_methods;
+CALL contact_sync.reconcile('customers');
+SELECT customers_table, customer FROM contact_sync.failures;
+ALTER TABLE customers RENAME TO clients;
+SELECT object, status, problem FROM contact_sync.verify('regress_failures.clients') WHERE check_name ~ '^failures' ORDER BY check_name;
+CALL contact_sync.reconcile('clients');
+SELECT customers_table, customer FROM contact_sync.failures;
+SELECT object, status, problem FROM contact_sync.verify('regress_failures.clients') WHERE check_name ~ '^failures' ORDER BY check_name;
+-- A view, or a table of the other role, in their place
+ALTER TABLE clients RENAME TO customers;
+CALL contact_sync.reconcile('customers');
+ALTER TABLE customers RENAME TO clients;
+CREATE VIEW customers AS SELECT * FROM clients;
+SELECT object, status, problem FROM contact_sync.verify('regress_failures.clients') WHERE check_name ~ '^failures' ORDER BY check_name, object COLLATE "C";
+DROP VIEW customers;
+-- Nobody gets at them by the functions behind this.
+SET ROLE regress_failures_app;
+SELECT * FROM contact_sync_internal.failures_of_gone_tables('regress_failures.clients');
+SELECT * FROM contact_sync_internal.forget_failures_of_gone_tables('regress_failures.clients');
+SELECT * FROM contact_sync_internal.failures_of_gone_tables_as_keeper('regress_failures.clients');
+SELECT * FROM contact_sync_internal.forget_failures_of_gone_tables_as_keeper('regress_failures.clients');
+CREATE TEMPORARY TABLE own (id int);
+SELECT * FROM contact_sync_internal.failures_of_gone_tables('pg_temp.own');
+SELECT * FROM contact_sync_internal.forget_failures_of_gone_tables('pg_temp.own');
+DROP TABLE own;
+RESET ROLE;
+SELECT customers_table, count(*) FROM contact_sync.failures GROUP BY 1;
+
 -- clean up
 DELETE FROM contact_sync.failures;
 RESET search_path;
-DROP SCHEMA regress_failures, "regress Failures" CASCADE;
+DROP SCHEMA regress_failures CASCADE;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA contact_sync FROM regress_failures_owner;
 DROP ROLE regress_failures_owner, regress_failures_app;

@@ -686,10 +686,15 @@ sub lost_rows
 		SELECT format('%s %s: %s', source, row, complaint)
 		FROM judged CROSS JOIN LATERAL (VALUES
 			('it is there and in quarantine', stayed AND moved),
-			('it is gone', NOT stayed AND NOT moved AND (reason IS NOT NULL OR NOT unwanted)),
+			('it is gone', NOT stayed AND NOT moved),
 			('it was moved for ' || moved_for, moved AND moved_for IS DISTINCT FROM
-				CASE WHEN reason IS NOT NULL THEN reason WHEN rank IS NOT NULL THEN 'duplicate' END),
-			('it was not moved whole', moved AND (moved_row <> row OR moved_customer IS DISTINCT FROM customer_id)),
+				CASE WHEN reason IS NOT NULL THEN reason
+					 WHEN unwanted AND moved_for = 'unwanted' THEN moved_for
+					 WHEN rank IS NOT NULL THEN 'duplicate' END),
+			-- Since attach an unwanted row may have more columns.
+			('it was not moved whole', moved AND (CASE moved_for WHEN 'unwanted' THEN NOT moved_row @> row
+															   ELSE moved_row <> row END
+												  OR moved_customer IS DISTINCT FROM customer_id)),
 			('it should be in quarantine: ' || reason, reason IS NOT NULL AND NOT moved),
 			('it is unwanted', reason IS NULL AND stayed AND unwanted),
 			('it was right and is now ' || row_now::text, stayed AND NOT unwanted AND (is_right OR NOT known)
@@ -702,10 +707,11 @@ sub lost_rows
 		WHERE applies IS NOT FALSE
 		UNION ALL
 		SELECT format('%s of customer %s: of %s rows %s were kept, %s of the best', source, customer_id, count(*),
-					  count(*) FILTER (WHERE NOT moved), count(*) FILTER (WHERE NOT moved AND rank = 1))
-		FROM judged WHERE reason IS NULL AND rank IS NOT NULL
+					  count(*) FILTER (WHERE kept), count(*) FILTER (WHERE kept AND rank = 1))
+		FROM judged CROSS JOIN LATERAL (SELECT moved_for IS NULL OR moved_for = 'unwanted') AS of(kept)
+		WHERE reason IS NULL AND rank IS NOT NULL
 		GROUP BY source, customer_id, method
-		HAVING count(*) FILTER (WHERE NOT moved) <> 1 OR count(*) FILTER (WHERE NOT moved AND rank = 1) <> 1
+		HAVING count(*) FILTER (WHERE kept) <> 1 OR count(*) FILTER (WHERE kept AND rank = 1) <> 1
 		UNION ALL
 		SELECT format('%s has %s rows too many in quarantine', source, count(*)) FROM quarantined q
 		WHERE NOT EXISTS (SELECT FROM fate f WHERE (f.source, f.mark) = (q.source, q.mark)) GROUP BY source
@@ -713,9 +719,7 @@ sub lost_rows
 		SELECT format('%s has a new row: %s', source, row) FROM now_there
 		WHERE source = 'contact_history' AND mark IS NULL
 		UNION ALL
-		SELECT format('+kept in %s', source) FROM judged WHERE stayed
-		UNION ALL
-		SELECT '+deleted as unwanted' FROM judged WHERE NOT stayed AND NOT moved;});
+		SELECT format('+kept in %s', source) FROM judged WHERE stayed;});
 }
 
 # The methods and preferences that customers must have, told without contact_sync, and what contact_sync says
@@ -910,7 +914,8 @@ sub start_adoption
 	  "SET SESSION AUTHORIZATION $d->{caller};",
 	  "SELECT '+drift: ' || kind FROM contact_sync.drift($d->{arguments});",
 	  'SET client_min_messages = notice;',
-	  "CALL contact_sync.reconcile($d->{arguments}, $d->{batch});",
+	  # However many are unwanted
+	  "CALL contact_sync.reconcile($d->{arguments}, $d->{batch}, move_unwanted => true);",
 	  'SET client_min_messages = warning;',
 	  'RESET SESSION AUTHORIZATION;',
 	  (map { "ALTER TABLE $d->{schema}.$_ ADD COLUMN IF NOT EXISTS mark integer;" } @tables),
@@ -968,8 +973,9 @@ if ($databases >= 100)
 		(map { ("quarantined from contact_$_: no such customer") } qw(preferences methods history)),
 		(map { ("quarantined from contact_$_: duplicate", "quarantined from contact_$_: customer_id is null") }
 			qw(preferences methods)),
-		'deleted as unwanted', 'the app goes on',
+		'the app goes on',
 		(map { "blocked $_" } qw(misplaced_rows required_column unique_key phone_number_type recursive_policy)),
+		'quarantined from contact_methods: unwanted',
 		(map { "customers $_" } qw(plain partitioned inherited)))
 	{
 		ok($happened{$_}, $_);

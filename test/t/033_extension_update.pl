@@ -52,9 +52,9 @@ my %differences = (
 		LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS 'SELECT false'},
 	setting => q{ALTER FUNCTION contact_sync_internal.is_ours(oid) RESET ALL},
 	comment => q{COMMENT ON FUNCTION contact_sync_internal.is_ours(oid) IS 'another'},
-	missing => q{ALTER EXTENSION contact_sync DROP PROCEDURE contact_sync.reconcile(regclass, integer, name, name, name);
-		DROP PROCEDURE contact_sync.reconcile(regclass, integer, name, name, name)},
-	no_member => q{ALTER EXTENSION contact_sync DROP PROCEDURE contact_sync.reconcile(regclass, integer, name, name, name)},
+	missing => q{ALTER EXTENSION contact_sync DROP PROCEDURE contact_sync.reconcile(regclass, integer, name, name, name, boolean);
+		DROP PROCEDURE contact_sync.reconcile(regclass, integer, name, name, name, boolean)},
+	no_member => q{ALTER EXTENSION contact_sync DROP PROCEDURE contact_sync.reconcile(regclass, integer, name, name, name, boolean)},
 	more => q{CREATE FUNCTION contact_sync.more() RETURNS int LANGUAGE sql AS 'SELECT 1';
 		ALTER EXTENSION contact_sync ADD FUNCTION contact_sync.more()},
 	owner => q{CREATE ROLE other; ALTER TABLE contact_sync.failures OWNER TO other},
