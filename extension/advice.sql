@@ -220,7 +220,7 @@ BEGIN
     RETURN (SELECT r.counted
             FROM contact_sync_internal.look_up(
                      format('SELECT pg_catalog.count(*) FROM pg_catalog.unnest($1) AS k(id) '
-                            'WHERE NOT EXISTS (SELECT FROM %s AS c WHERE c.%I %s k.id::%s)',
+                            'WHERE NOT EXISTS (SELECT 1 FROM %s AS c WHERE c.%I %s k.id::%s)',
                             s.name, s.id_column, s.id_equality, s.id_type), keys) AS r(counted bigint));
 EXCEPTION WHEN OTHERS THEN
     RETURN NULL;                -- a text that is no id (any more), or an id whose type has rules

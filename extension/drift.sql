@@ -27,8 +27,7 @@ AS $$
         UNION ALL
         SELECT 2, format('%s.%I', contact.name, a.attname), 'a number is text, and this column is not'
         FROM contact JOIN pg_attribute a ON a.attrelid = contact.relation AND a.attname = 'phone_number'
-             CROSS JOIN LATERAL contact_sync_internal.base_type(a.atttypid, a.atttypmod) AS base
-             JOIN pg_type t ON t.oid = base.type AND t.typcategory <> 'S'
+        WHERE NOT contact_sync_internal.is_text(a.atttypid)
     )
     SELECT string_agg(format('%s: %s', object, problem), E'\n' ORDER BY step, object, problem) FROM found
 $$;

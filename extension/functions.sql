@@ -20,7 +20,7 @@ CREATE FUNCTION contact_sync_internal.is_computation(expression pg_node_tree, of
     AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT;
 CREATE FUNCTION contact_sync_internal.is_refused(constraint_id oid, value text) RETURNS boolean
     AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT;
-CREATE FUNCTION contact_sync_internal.takes(relation oid, column_name name, category "char", value text) RETURNS boolean
+CREATE FUNCTION contact_sync_internal.accepts(relation oid, column_name name, category "char", value text) RETURNS boolean
     AS 'MODULE_PATHNAME' LANGUAGE C STABLE;
 CREATE FUNCTION contact_sync_internal.is_text(type oid) RETURNS boolean
     AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT;
@@ -59,7 +59,7 @@ COMMENT ON FUNCTION contact_sync_internal.is_computation(pg_node_tree, boolean) 
     'whether an expression of a table''s definition only computes, with nothing that a user can make or change';
 COMMENT ON FUNCTION contact_sync_internal.is_refused(oid, text) IS
     'whether a CHECK constraint refuses a value; false where it does more than compute';
-COMMENT ON FUNCTION contact_sync_internal.takes(oid, name, "char", text) IS
+COMMENT ON FUNCTION contact_sync_internal.accepts(oid, name, "char", text) IS
     'whether a column can be set to a value of a category of types (pg_type.typcategory), as far as its type and its own CHECK constraints tell';
 COMMENT ON FUNCTION contact_sync_internal.is_text(oid) IS
     'whether values of a type are stored as text is, below any domains: text, varchar, char, citext; numbers are of such a type';

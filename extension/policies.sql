@@ -107,7 +107,7 @@ AS $$
                 FROM unnest(w.roles) AS role LEFT JOIN pg_roles ON pg_roles.oid = role) AS role_list,
                w.without_customer,
                CASE WHEN w.without_customer THEN '(customer_id IS NULL)'
-                    ELSE start || format(E'(EXISTS (SELECT FROM %s\n        WHERE', s.name) END AS lookup,
+                    ELSE start || format(E'(EXISTS (SELECT 1 FROM %s\n        WHERE', s.name) END AS lookup,
                CASE WHEN w.without_customer THEN ''
                     ELSE format(' %I.%I %s %I.customer_id', s.relation_name, s.id_column, s.id_equality, t.table_name)
                          || w.condition || '))' || ending END AS condition,

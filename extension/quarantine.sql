@@ -71,42 +71,47 @@ $$;
 COMMENT ON FUNCTION contact_sync_internal.partial_key(oid, name[]) IS
     'a unique index on exactly these columns (in alphabetical order) in some rows alone, those not deleted for example; null where there is none';
 
-CREATE FUNCTION contact_sync_internal.referrers(relation oid, moved text) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
+CREATE FUNCTION contact_sync_internal.references_to(relation oid)
+RETURNS TABLE (condition text, problem text, is_checked boolean)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    key record;
-    referring bigint;
-    found text;
-BEGIN
-    FOR key IN
-        WITH RECURSIVE family(relation) AS (
-            SELECT referrers.relation
-            UNION
-            SELECT i.inhrelid FROM pg_inherits i JOIN family ON i.inhparent = family.relation
-        )
-        SELECT k.conrelid::regclass AS referring, format('constraint %I on %s', k.conname, k.conrelid::regclass) AS name,
-               (SELECT string_agg(format('moved.%I OPERATOR(%s.%s) referring.%I', referred.attname,
-                                         o.oprnamespace::regnamespace, o.oprname, own.attname), ' AND ')
-                FROM unnest(k.conkey, k.confkey, k.conpfeqop) AS part(own, referred, operator)
-                     JOIN pg_attribute own ON (own.attrelid, own.attnum) = (k.conrelid, part.own)
-                     JOIN pg_attribute referred ON (referred.attrelid, referred.attnum) = (k.confrelid, part.referred)
-                     JOIN pg_operator o ON o.oid = part.operator) AS condition
-        FROM pg_constraint k JOIN family ON k.confrelid = family.relation
-        WHERE k.contype = 'f' AND k.conparentid = 0
-        ORDER BY 2
-    LOOP
-        referring := contact_sync_internal.count_rows(
-            format('SELECT count(*) FROM (%s) AS moved WHERE EXISTS (SELECT 1 FROM %s AS referring WHERE %s)',
-                   moved, key.referring, key.condition));
-        IF referring IS NULL THEN
-            found := concat_ws(', ', found, key.name || ', if any: the owner of customers may not read it');
-        ELSIF referring > 0 THEN
-            found := concat_ws(', ', found, key.name);
-        END IF;
-    END LOOP;
-    RETURN found;
-END
+    WITH RECURSIVE family(relation) AS (
+        SELECT references_to.relation
+        UNION
+        SELECT i.inhrelid FROM pg_inherits i JOIN family ON i.inhparent = family.relation
+    )
+    -- A table that may not be read may hold such rows.
+    SELECT CASE WHEN may.read THEN
+               format('EXISTS (SELECT 1 FROM %s%I.%I AS referring WHERE %s)', CASE c.relkind WHEN 'r' THEN 'ONLY ' END,
+                      n.nspname, c.relname, columns.equal)
+               ELSE 'true' END,
+           format(CASE WHEN may.read THEN 'rows of table "%s" refer to it by foreign key "%s"'
+                       ELSE 'rows of table "%s", which the owner of customers may not read, may refer to it by foreign '
+                            'key "%s"' END,
+                  contact_sync_internal.plain_name(c.oid), k.conname),
+           k.confdeltype IN ('a', 'r')
+    FROM family
+         JOIN pg_constraint k ON k.confrelid = family.relation AND k.contype = 'f' AND k.conparentid = 0
+         JOIN pg_class c ON c.oid = k.conrelid
+         JOIN pg_namespace n ON n.oid = c.relnamespace
+         CROSS JOIN LATERAL (SELECT pg_has_role(c.relowner, 'USAGE') AND has_schema_privilege(n.oid, 'USAGE')) AS may(read)
+         CROSS JOIN LATERAL (
+             SELECT string_agg(format('m.%I OPERATOR(%s.%s) referring.%I', referred.attname,
+                                      o.oprnamespace::regnamespace, o.oprname, own.attname), ' AND ' ORDER BY key.place)
+             FROM unnest(k.confkey, k.conkey, k.conpfeqop) WITH ORDINALITY AS key(referred, own, operator, place)
+                  JOIN pg_attribute referred ON referred.attrelid = k.confrelid AND referred.attnum = key.referred
+                  JOIN pg_attribute own ON own.attrelid = k.conrelid AND own.attnum = key.own
+                  JOIN pg_operator o ON o.oid = key.operator) AS columns(equal)
+$$;
+COMMENT ON FUNCTION contact_sync_internal.references_to(oid) IS
+    'for each foreign key to a table (or its partitions): whether a row, named m, is referred to, as SQL, how to say so, and whether the key itself keeps the row from going';
+
+CREATE FUNCTION contact_sync_internal.referrers(relation oid, moved text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+    SELECT string_agg(replace(r.problem, 'refer to it', 'refer to them'), '; ' ORDER BY r.problem)
+    FROM contact_sync_internal.references_to(relation) r
+    WHERE contact_sync_internal.count_rows(format('SELECT count(*) FROM (%s) AS m WHERE %s', moved, r.condition)) <> 0
 $$;
 COMMENT ON FUNCTION contact_sync_internal.referrers(oid, text) IS
     'the foreign keys by which rows of other tables refer to rows of a table that a query returns; null where none does';
@@ -138,7 +143,7 @@ AS $$
         SELECT string_agg(format(
                    E'\n'
                    '                   WHEN kept.method_type::pg_catalog.text OPERATOR(pg_catalog.=) ANY (%L)\n'
-                   '                   THEN EXISTS (SELECT FROM %s AS customer\n'
+                   '                   THEN EXISTS (SELECT 1 FROM %s AS customer\n'
                    '                                WHERE customer.%I %s kept.customer_id\n'
                    '                                  AND contact_sync.number(customer.%I::pg_catalog.text)\n'
                    '                                      COLLATE pg_catalog."C" OPERATOR(pg_catalog.=)\n'
@@ -159,7 +164,7 @@ AS $$
         FROM contact
              CROSS JOIN LATERAL format(
                  E'moved.customer_id IS NOT NULL\n'
-                 '      AND NOT EXISTS (SELECT FROM %s AS customer\n'
+                 '      AND NOT EXISTS (SELECT 1 FROM %s AS customer\n'
                  '                      WHERE customer.%I %s moved.customer_id)',
                  s.name, s.id_column, s.id_equality) AS condition
         WHERE comparable AND NOT refers
@@ -180,7 +185,7 @@ AS $$
                       '               ORDER BY %2$s) AS rank\n'
                       '    FROM %3$s AS kept\n'
                       '    WHERE kept.%4$s\n'
-                      '      AND EXISTS (SELECT FROM repeated WHERE repeated.customer_id %5$s kept.customer_id)\n'
+                      '      AND EXISTS (SELECT 1 FROM repeated WHERE repeated.customer_id %5$s kept.customer_id)\n'
                       '), ',
                       array_to_string(unique_key, ', kept.'),
                       concat_ws(E',\n                   ',
@@ -265,41 +270,6 @@ $$;
 COMMENT ON FUNCTION contact_sync_internal.check_quarantine_table(contact_sync_internal.shape, boolean) IS
     'what verify says of contact_quarantine, if there are rows to be moved to it, or not';
 
-CREATE FUNCTION contact_sync_internal.references_to(relation oid)
-RETURNS TABLE (condition text, problem text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $$
-    WITH RECURSIVE family(relation) AS (
-        SELECT references_to.relation
-        UNION
-        SELECT i.inhrelid FROM pg_inherits i JOIN family ON i.inhparent = family.relation
-    )
-    -- A table that may not be read may hold such rows. Where the foreign key only checks, it says so itself.
-    SELECT CASE WHEN may.read THEN
-               format('EXISTS (SELECT FROM %s%I.%I AS referring WHERE %s)', CASE c.relkind WHEN 'r' THEN 'ONLY ' END,
-                      n.nspname, c.relname, columns.equal)
-               ELSE 'true' END,
-           format(CASE WHEN may.read THEN 'rows of table "%s" refer to it by foreign key "%s"'
-                       ELSE 'rows of table "%s", which the owner of customers may not read, may refer to it by foreign '
-                            'key "%s"' END,
-                  contact_sync_internal.plain_name(c.oid), k.conname)
-    FROM family
-         JOIN pg_constraint k ON k.confrelid = family.relation AND k.contype = 'f' AND k.conparentid = 0
-         JOIN pg_class c ON c.oid = k.conrelid
-         JOIN pg_namespace n ON n.oid = c.relnamespace
-         CROSS JOIN LATERAL (SELECT pg_has_role(c.relowner, 'USAGE') AND has_schema_privilege(n.oid, 'USAGE')) AS may(read)
-         CROSS JOIN LATERAL (
-             SELECT string_agg(format('m.%I OPERATOR(%s.%s) referring.%I', referred.attname,
-                                      o.oprnamespace::regnamespace, o.oprname, own.attname), ' AND ' ORDER BY key.place)
-             FROM unnest(k.confkey, k.conkey, k.conpfeqop) WITH ORDINALITY AS key(referred, own, operator, place)
-                  JOIN pg_attribute referred ON referred.attrelid = k.confrelid AND referred.attnum = key.referred
-                  JOIN pg_attribute own ON own.attrelid = k.conrelid AND own.attnum = key.own
-                  JOIN pg_operator o ON o.oid = key.operator) AS columns(equal)
-    WHERE may.read OR k.confdeltype NOT IN ('a', 'r')
-$$;
-COMMENT ON FUNCTION contact_sync_internal.references_to(oid) IS
-    'for each foreign key to a table (or its partitions): whether a row, named m, is referred to, as SQL, and how to say so';
-
 CREATE FUNCTION contact_sync_internal.unwanted_obstacle(s contact_sync_internal.shape, OUT problem text, OUT fix text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -356,7 +326,7 @@ AS $$
         SELECT 3, misplaced.position, 'misplaced_rows', misplaced.name,
                CASE WHEN rules IS NULL AND misplaced.referrers IS NULL THEN 'fix' ELSE 'blocked' END,
                format('rows that cannot stay and move to contact_quarantine: %s (%s)', misplaced.rows, misplaced.reason)
-                   || coalesce('; rows of other tables refer to them, by ' || misplaced.referrers, '')
+                   || coalesce('; ' || misplaced.referrers, '')
                    || coalesce('; drop first what would rewrite the statement: ' || rules, ''),
                CASE WHEN rules IS NULL AND misplaced.referrers IS NULL THEN misplaced.fix END
         FROM misplaced CROSS JOIN quarantine

@@ -84,17 +84,12 @@ BEGIN
     SELECT base.width INTO m.room
     FROM pg_attribute a, contact_sync_internal.base_type(a.atttypid, a.atttypmod) AS base
     WHERE a.attrelid = methods.relation AND a.attname = 'phone_number';
-    SELECT string_agg(', ' || change.assignment, '' ORDER BY change.position) INTO changes
-    FROM (VALUES (1, 'is_available', 'is_available = true'),
-                 (2, 'verification_status', 'verification_status = ''unknown'''),
-                 (3, 'last_verified', 'last_verified = NULL'),
-                 (4, 'updated_at', 'updated_at = pg_catalog.now()')) AS change(position, column_name, assignment)
-         JOIN pg_attribute a ON a.attrelid = methods.relation AND a.attname = change.column_name
-                                AND NOT a.attisdropped;
-    SELECT count(*) = 2 INTO has_preferred
-    FROM pg_attribute a
-    WHERE (a.attrelid, a.attname) IN ((methods.relation, 'is_preferred'), (preferences.relation, 'preferred_method'))
-      AND NOT a.attisdropped;
+    SELECT string_agg(format(', %I = %s', w.column_name, w.assignment), '') INTO changes
+    FROM contact_sync_internal.accepted_values(s) w WHERE w.assignment IS NOT NULL;
+    has_preferred := EXISTS (SELECT FROM contact_sync_internal.accepted_values(s) w WHERE w.column_name = 'is_preferred')
+                     AND EXISTS (SELECT FROM pg_attribute a
+                                 WHERE a.attrelid = preferences.relation AND a.attname = 'preferred_method'
+                                   AND NOT a.attisdropped);
 
     customer := format('c.%I AS id, %s AS phone, %s AS whatsapp', s.id_column,
                        contact_sync_internal.number_of('c', s.phone_column, s.phone),
@@ -154,7 +149,7 @@ BEGIN
     lock_customers := $sql$
         SELECT pg_catalog.array_agg(k.id)
         FROM pg_catalog.unnest($1) AS k(id)
-             CROSS JOIN LATERAL (SELECT FROM %1$s AS c WHERE c.%2$I %3$s k.id::%4$s FOR NO KEY UPDATE %5$s) AS locked
+             CROSS JOIN LATERAL (SELECT 1 FROM %1$s AS c WHERE c.%2$I %3$s k.id::%4$s FOR NO KEY UPDATE %5$s) AS locked
         $sql$;
     m.lock := format(lock_customers, s.name, s.id_column, s.id_equality, s.id_type, 'SKIP LOCKED');
     m.lock_waiting := format(lock_customers, s.name, s.id_column, s.id_equality, s.id_type, '');
@@ -223,11 +218,12 @@ BEGIN
         SELECT 'contact_methods', 'unwanted', gone.customer, gone.row_data FROM gone
         $sql$, methods.name, listed, row_meant, s.schema_name);
     SELECT string_agg(format('WHEN %s THEN %L', r.condition, r.problem), ' ' ORDER BY r.problem) INTO referring
-    FROM contact_sync_internal.references_to(methods.relation) r;
+    FROM contact_sync_internal.references_to(methods.relation) r
+    WHERE NOT r.is_checked OR r.condition <> 'true';
     IF referring IS NOT NULL THEN
         -- Once a row is locked, no row can begin to refer to it.
         m.lock_listed := format(
-            'SELECT pg_catalog.count(*) FROM (SELECT FROM %s AS m, %s WHERE %s FOR UPDATE OF m) AS locked',
+            'SELECT pg_catalog.count(*) FROM (SELECT 1 FROM %s AS m, %s WHERE %s FOR UPDATE OF m) AS locked',
             methods.name, listed, row_meant);
         m.referred := format(
             $sql$
@@ -251,10 +247,10 @@ BEGIN
                      WHEN 'sync_contact_numbers' THEN
                          %5$L OR (c.phone IS NULL) OPERATOR(pg_catalog.=) (c.whatsapp IS NULL)
                      WHEN 'initialize_contact_preferences' THEN
-                         EXISTS (SELECT FROM %6$s AS p WHERE p.customer_id %8$s c.id)
+                         EXISTS (SELECT 1 FROM %6$s AS p WHERE p.customer_id %8$s c.id)
                      WHEN 'update_contact_methods' THEN
                          NOT EXISTS (
-                             SELECT FROM (VALUES %9$s) AS w(method, number)
+                             SELECT 1 FROM (VALUES %9$s) AS w(method, number)
                                   LEFT JOIN %7$s AS m
                                        ON m.customer_id %8$s c.id
                                           AND m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) w.method
@@ -823,7 +819,7 @@ RETURNS TABLE (orphans bigint)
 LANGUAGE sql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
     SELECT coalesce(sum(contact_sync_internal.count_rows(
-               format('SELECT count(*) FROM %s AS t WHERE NOT EXISTS (SELECT FROM %s AS c WHERE t.customer_id %s c.%I)',
+               format('SELECT count(*) FROM %s AS t WHERE NOT EXISTS (SELECT 1 FROM %s AS c WHERE t.customer_id %s c.%I)',
                       t.name, (plan.s).name, (plan.s).id_equality, (plan.s).id_column))), 0)::bigint
     FROM contact_sync_internal.contact_tables(plan.s) t
     WHERE t.usable AND t.unique_key IS NOT NULL

@@ -197,13 +197,12 @@ AS $$
                format('ALTER TABLE %s ALTER COLUMN phone_number TYPE pg_catalog.text;', name)
         FROM wanted
              CROSS JOIN LATERAL (
-                 SELECT t.typcategory = 'S' AS textual,
+                 SELECT contact_sync_internal.is_text(atttypid) AS textual,
                         own.width IS NOT NULL AND EXISTS (
                             SELECT FROM pg_attribute a, contact_sync_internal.base_type(a.atttypid, a.atttypmod) AS copied
                             WHERE a.attrelid = s.customers AND a.attnum IN (s.phone, s.whatsapp)
                               AND (copied.width IS NULL OR copied.width > own.width)) AS narrow
-                 FROM contact_sync_internal.base_type(atttypid, atttypmod) AS own
-                      JOIN pg_type t ON t.oid = own.type) AS comparison
+                 FROM contact_sync_internal.base_type(atttypid, atttypmod) AS own) AS comparison
              CROSS JOIN LATERAL contact_sync_internal.type_users(relation, attnum) AS dependents(used_by)
         WHERE column_name = 'phone_number' AND attnum IS NOT NULL
 

@@ -1,5 +1,5 @@
 
--- Checks of what the sync writes: whether the columns take its values, and a new row what it leaves out.
+-- Checks of what the sync writes: whether the columns accept its values, and what a new row cannot do without.
 
 CREATE FUNCTION contact_sync_internal.type_users(relation oid, attnum smallint) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -117,6 +117,19 @@ $$;
 COMMENT ON FUNCTION contact_sync_internal.written_values(contact_sync_internal.shape) IS
     'what the sync writes into columns of contact tables, beside customers and numbers';
 
+CREATE FUNCTION contact_sync_internal.accepted_values(s contact_sync_internal.shape)
+RETURNS TABLE (column_name name, assignment text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT w.column_name, w.assignment
+    FROM contact_sync_internal.written_values(s) w JOIN contact_sync_internal.contact_tables(s) t USING (table_name)
+    WHERE t.table_name = 'contact_methods'
+      AND NOT EXISTS (SELECT FROM unnest(w.values) AS v
+                      WHERE NOT contact_sync_internal.accepts(t.relation, w.column_name, w.category, v))
+$$;
+COMMENT ON FUNCTION contact_sync_internal.accepted_values(contact_sync_internal.shape) IS
+    'the columns of contact_methods that accept what the sync writes, and what that is; the others are left unchanged';
+
 CREATE FUNCTION contact_sync_internal.check_values(s contact_sync_internal.shape)
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -149,7 +162,7 @@ AS $$
                CASE WHEN NOT r.by_type THEN format('constraint %I refuses %s', r.conname, r.refused)
                     ELSE format('its type %s has no room for %s', r.type_name, r.refused)
                          || coalesce('; ' || r.obstacle, '')
-                         || CASE WHEN r.obstacle IS NULL OR r.needed THEN '' ELSE '; the sync leaves it alone' END
+                         || CASE WHEN r.obstacle IS NULL OR r.needed THEN '' ELSE '; its values are left unchanged' END
                END AS problem,
                CASE WHEN NOT r.by_type THEN
                         -- What was good stays good. Rows that are there need no check: the old constraint saw them.
@@ -167,16 +180,16 @@ AS $$
         FROM refused r
 
         UNION ALL
-        -- One of another kind is left alone, unless the sync cannot do without it.
+        -- One of another kind is left unchanged, unless the sync cannot do without it.
         SELECT w.position, w.name, w.column_name, CASE WHEN w.needed THEN 'blocked' ELSE 'advice' END,
                CASE WHEN w.needed THEN format('its type %s has no room for %s: make it another type',
                                               w.type_name, array_to_string(w.values, ', '))
-                    ELSE format('it does not take %s: the sync leaves it alone', array_to_string(w.values, ' and ', 'null')) END,
+                    ELSE format('it does not accept %s: its values are left unchanged', array_to_string(w.values, ' and ', 'null')) END,
                NULL
         FROM written w
         WHERE NOT w.is_word
           AND EXISTS (SELECT FROM unnest(w.values) AS v
-                      WHERE NOT contact_sync_internal.takes(w.relation, w.column_name, w.category, v))
+                      WHERE NOT contact_sync_internal.accepts(w.relation, w.column_name, w.category, v))
     )
     SELECT CASE w.column_name WHEN 'method_type' THEN 'method_type' ELSE 'column_value' END,
            format('%s.%I', w.name, w.column_name), coalesce(f.status, 'ok'), f.problem,
@@ -186,7 +199,7 @@ AS $$
     ORDER BY w.position, w.column_name <> 'method_type', w.column_name, f.problem
 $$;
 COMMENT ON FUNCTION contact_sync_internal.check_values(contact_sync_internal.shape) IS
-    'what verify says of columns that do not take what the sync writes';
+    'what verify says of columns that do not accept what the sync writes';
 
 CREATE FUNCTION contact_sync_internal.check_required_columns(s contact_sync_internal.shape)
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)

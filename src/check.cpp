@@ -137,7 +137,7 @@ bool is_refused(Oid constraint, const char *value)
 	return !accepted;
 }
 
-bool takes(Oid table, const char *column, char category, const char *value)
+bool accepts(Oid table, const char *column, char category, const char *value)
 {
 	const HeapTuple tuple = SearchSysCacheAttName(table, column);
 	if (!HeapTupleIsValid(tuple))

@@ -1,4 +1,4 @@
-/// Which values columns and their CHECK constraints take, without writing a row.
+/// Which values columns and their CHECK constraints accept, without writing a row.
 #pragma once
 
 #include "postgres.hpp"
@@ -14,6 +14,6 @@ bool is_refused(Oid constraint, const char *value);
 /// Whether a column of a table can be set to `value` (null: NULL), as far as its type and the CHECK constraints on it
 /// alone tell. `category` is what kind of type the value is for: 'B' boolean, 'D' date and time, 'S' text or an enum
 /// (pg_type.typcategory). False where there is no such column.
-bool takes(Oid table, const char *column, char category, const char *value);
+bool accepts(Oid table, const char *column, char category, const char *value);
 
 } // namespace contact_sync

@@ -63,7 +63,7 @@ struct InitializeContactPreferences
 							from_customers(binding, many, false),
 							has_arbiter()
 								? "ON CONFLICT (customer_id) DO NOTHING"
-								: psprintf("WHERE NOT EXISTS (SELECT FROM %s AS p WHERE p.customer_id %s k.id)",
+								: psprintf("WHERE NOT EXISTS (SELECT 1 FROM %s AS p WHERE p.customer_id %s k.id)",
 										   target.name, binding.key_equality));
 		};
 

@@ -52,12 +52,12 @@ const char *row_is_meant(const Binding &binding)
 	return psprintf("m.customer_id %s k.id AND %s", binding.key_equality, by_method("k.whatsapp", "k.phone"));
 }
 
-/// What a row gets beside another number, where its columns take it.
+/// What a row gets beside another number, where its columns accept it.
 struct Value
 {
 	const char *column;
-	char category;	  ///< see takes()
-	const char *text; ///< as takes() has it
+	char category;	  ///< see accepts()
+	const char *text; ///< as accepts() has it
 	const char *sql;
 };
 constexpr Value values[] = {{"is_available", TYPCATEGORY_BOOLEAN, "true", "true"},
@@ -72,7 +72,7 @@ const char *other_number(const ContactTable &methods, const char *number)
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "phone_number = %s", number);
 	for (const Value &value : values)
-		if (takes(methods.oid, value.column, value.category, value.text))
+		if (accepts(methods.oid, value.column, value.category, value.text))
 			appendStringInfo(&sql, ", %s = %s", value.column, value.sql);
 	return sql.data;
 }
@@ -80,8 +80,8 @@ const char *other_number(const ContactTable &methods, const char *number)
 /// Whether a new row can say if its method is the preferred one.
 bool has_preferred(const ContactTable &methods)
 {
-	return takes(methods.oid, "is_preferred", TYPCATEGORY_BOOLEAN, "true") &&
-		   takes(methods.oid, "is_preferred", TYPCATEGORY_BOOLEAN, "false");
+	return accepts(methods.oid, "is_preferred", TYPCATEGORY_BOOLEAN, "true") &&
+		   accepts(methods.oid, "is_preferred", TYPCATEGORY_BOOLEAN, "false");
 }
 
 /// A column's type, as SQL that no search_path can change.
@@ -129,7 +129,7 @@ constexpr const char *is_preferred = "w.method OPERATOR(pg_catalog.=) COALESCE(p
 
 const char *and_missing(const Binding &binding, const ContactTable &methods)
 {
-	return psprintf("AND NOT EXISTS (SELECT FROM %s AS m WHERE m.customer_id %s k.id "
+	return psprintf("AND NOT EXISTS (SELECT 1 FROM %s AS m WHERE m.customer_id %s k.id "
 					"AND %s OPERATOR(pg_catalog.=) w.method)",
 					methods.name, binding.key_equality, bit_by_bit("m.method_type"));
 }

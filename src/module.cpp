@@ -55,7 +55,7 @@ extern "C"
 	PG_FUNCTION_INFO_V1(is_computation);
 	PG_FUNCTION_INFO_V1(is_refused);
 	PG_FUNCTION_INFO_V1(is_text);
-	PG_FUNCTION_INFO_V1(takes);
+	PG_FUNCTION_INFO_V1(accepts);
 }
 #pragma GCC visibility pop
 
@@ -146,12 +146,12 @@ Datum is_refused(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(contact_sync::is_refused(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1))));
 }
 
-Datum takes(PG_FUNCTION_ARGS)
+Datum accepts(PG_FUNCTION_ARGS)
 {
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		PG_RETURN_NULL();
 	const char *value = PG_ARGISNULL(3) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(3));
-	PG_RETURN_BOOL(contact_sync::takes(PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1)), PG_GETARG_CHAR(2), value));
+	PG_RETURN_BOOL(contact_sync::accepts(PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1)), PG_GETARG_CHAR(2), value));
 }
 
 Datum is_text(PG_FUNCTION_ARGS)
