@@ -260,14 +260,15 @@ AS $$
                                           AND k.contype IN ('p', 'u', 'x')
     ), judged AS (
         SELECT index.*, columns.names,
-               -- A column that is null in a new row, or has a value of its own, lets any number of them in.
+               -- A column that is null in a new row, or has a value of its own, lets any number of them in. What it cannot
+               -- do without is another check's.
                columns.differs OR columns.names @> index.unique_key AS harmless
         FROM index
              CROSS JOIN LATERAL (
                  SELECT array_agg(a.attname) AS names,
                         bool_or(a.attidentity <> ''
                                 OR pg_get_expr(e.adbin, e.adrelid) ~ 'nextval|uuid|random'
-                                OR NOT a.atthasdef AND NOT a.attnotnull AND NOT index.nulls_are_equal
+                                OR NOT a.atthasdef AND (a.attnotnull OR NOT index.nulls_are_equal)
                                    AND a.attname NOT IN ('customer_id', 'method_type', 'phone_number', 'is_preferred')
                         ) IS TRUE AS differs
                  FROM pg_attribute a LEFT JOIN pg_attrdef e ON (e.adrelid, e.adnum) = (a.attrelid, a.attnum)

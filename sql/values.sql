@@ -164,6 +164,7 @@ CALL try($$ALTER TABLE contact_methods ADD token text UNIQUE, ADD serial bigseri
            CREATE UNIQUE INDEX i ON contact_methods (lower(token));
            CREATE UNIQUE INDEX j ON contact_methods (method_type, customer_id, phone_number);
            CREATE UNIQUE INDEX k ON contact_methods (customer_id, method_type) WHERE is_available$$);
+CALL try($$ALTER TABLE contact_methods ALTER id DROP DEFAULT$$);
 CALL try($$TRUNCATE contact_methods; ALTER TABLE contact_methods ADD token text UNIQUE NULLS NOT DISTINCT$$);
 -- Deleted rows that stay: more rows of a customer and method than one, on purpose.
 CALL try($$ALTER TABLE contact_methods DROP CONSTRAINT contact_methods_customer_id_method_type_key, ADD deleted_at timestamptz;

@@ -574,9 +574,11 @@ sub by_hand
 			"CREATE POLICY technicians ON $customers AS RESTRICTIVE"
 			  . " USING ((SELECT count(*) FROM $schema.technicians) >= 0)" ],
 		"DROP POLICY technicians ON $customers" ] if $d->{rls} ne 'off' && $d->{there}{contact_history};
+	$states{number_column} = [ ["ALTER TABLE $customers RENAME $d->{phone} TO renamed"],
+		"ALTER TABLE $customers RENAME renamed TO $d->{phone}" ] if $d->{attached};
 	for my $check (some_of(.1, sort keys %states))
 	{
-		next if !$d->{there}{contact_methods} && $check ne 'recursive_policy';
+		next if !$d->{there}{contact_methods} && $check !~ /policy|number_column/;
 		break_it($d, "by hand: $check", @{ $states{$check}[0] });
 		push @{ $d->{by_hand} }, [ $check, $states{$check}[1] ];
 	}
@@ -811,7 +813,7 @@ sub app_changes
 		  'RESET ROLE;', qq{
 			SELECT format('the app sees %s rows of $contact', :seen) WHERE :seen <> (
 				SELECT count(*) FROM $d->{schema}.$contact t JOIN $d->{customers} c ON c.$d->{id} = t.customer_id
-				WHERE $d->{visible});};
+				WHERE $d->{visible})} . ($contact eq 'contact_history' ? ' + :of_nobody;' : ';');
 	}
 	return ('SET ROLE authenticated;', (map { "$_;" } @sql), 'RESET ROLE;', @complaints);
 }
@@ -833,7 +835,7 @@ sub app_statements
 	my $id = literal($d->{seen}[-1]{id});
 	return (@statements,
 		"UPDATE $customers SET $d->{phone} = '0789' WHERE $d->{id} = $id",
-		"SELECT * FROM $customers JOIN $schema.contact_methods ON customer_id = $d->{id} WHERE $d->{id} = $id",
+		"SELECT * FROM $customers AS c JOIN $schema.contact_methods AS m ON m.customer_id = c.$d->{id} WHERE c.$d->{id} = $id",
 		"UPDATE $schema.contact_methods SET is_available = NOT is_available WHERE customer_id = $id",
 		"UPDATE $schema.contact_methods SET verification_status = 'verified' WHERE customer_id = $id",
 		"UPDATE $schema.contact_preferences SET language = 'sw' WHERE customer_id = $id",
@@ -863,10 +865,18 @@ sub corrections
 		  . " AND check_name = '$check';", "SELECT 'attached though blocked: $check' WHERE NOT refuses($d->{arguments});",
 		  "$correction;";
 	}
-	push @sql, "SELECT count(*) > 0 AS refers $blocked AND check_name = 'misplaced_rows' \\gset", "\\if :refers",
-	  "SELECT 'attached though referred to' WHERE NOT refuses($d->{arguments});", "SELECT '+blocked misplaced_rows';",
-	  "DELETE FROM $d->{schema}.log;", "\\endif" if $d->{log};
 	return @sql;
+}
+
+# Rows of another table that refer to those that are to move
+sub correct_referrers
+{
+	my ($d) = @_;
+	return unless $d->{log};
+	return "SELECT count(*) > 0 AS refers FROM contact_sync.verify($d->{arguments}$d->{named})"
+	  . " WHERE status = 'blocked' AND check_name = 'misplaced_rows' \\gset", '\if :refers',
+	  "SELECT 'attached though referred to' WHERE NOT refuses($d->{arguments});", "SELECT '+blocked misplaced_rows';",
+	  "DELETE FROM $d->{schema}.log;", '\endif', "SELECT count(*) AS logged FROM $d->{schema}.log \\gset";
 }
 
 # What other tools count on is as it was: names of foreign keys, whether they are deferrable, rows of other tables.
@@ -876,6 +886,7 @@ sub not_as_before
 	my @sql;
 	for my $contact (sort keys %{ $d->{keys} })
 	{
+		next if grep { $_ eq "$contact: no column customer_id" } @{ $d->{states} };
 		my ($name, $deferrable) = @{ $d->{keys}{$contact} };
 		push @sql, "SELECT 'foreign key $name of $contact is not as it was' WHERE NOT EXISTS (SELECT FROM pg_constraint"
 		  . " WHERE conrelid = '$d->{schema}.$contact'::regclass AND conname = '$name'"
@@ -897,13 +908,17 @@ sub start_adoption
 	  $d->{log} ? "INSERT INTO $d->{schema}.log SELECT (row ->> 'id')::uuid FROM fate WHERE source = 'contact_methods'"
 		  . " AND NOT (known AND number IS NULL) AND mark % 3 = 0;" : (),
 	  corrections($d),
-	  $d->{log} ? "SELECT count(*) AS logged FROM $d->{schema}.log \\gset" : (),
 	  'CREATE TEMPORARY TABLE outcome_before AS SELECT * FROM outcomes(' . statements_array($d) . ');',
+	  # Rows of history without a customer are shown to whom they were.
+	  q{SELECT coalesce(max(row_count) FILTER (WHERE statement ~ 'IS NULL$'),
+						max(row_count) FILTER (WHERE statement ~ 'contact_history$'), 0) AS of_nobody
+		FROM outcome_before WHERE state = 'UNDO0' AND statement ~ '^SELECT .*contact_history' \gset},
 	  'SET client_min_messages = warning;',
 	  "SET SESSION AUTHORIZATION $d->{caller};",
 	  # What the owner of customers may not do is blocked, with the SQL for who may.
 	  "SELECT '+given ' || check_name FROM contact_sync.verify($d->{arguments}$d->{named}) WHERE status = 'blocked';",
 	  "SELECT fix FROM contact_sync.verify($d->{arguments}$d->{named}) WHERE status = 'blocked' \\gexec",
+	  correct_referrers($d),
 	  "SELECT '+fixed ' || check_name FROM contact_sync.attach($d->{arguments}$d->{named});",
 	  "SELECT 'attached again: ' || check_name FROM contact_sync.attach($d->{arguments});",
 	  'RESET SESSION AUTHORIZATION;',
@@ -974,7 +989,7 @@ if ($databases >= 100)
 		(map { ("quarantined from contact_$_: duplicate", "quarantined from contact_$_: customer_id is null") }
 			qw(preferences methods)),
 		'the app goes on',
-		(map { "blocked $_" } qw(misplaced_rows required_column unique_key phone_number_type recursive_policy)),
+		(map { "blocked $_" } qw(misplaced_rows required_column unique_key phone_number_type recursive_policy number_column)),
 		'quarantined from contact_methods: unwanted',
 		(map { "customers $_" } qw(plain partitioned inherited)))
 	{
