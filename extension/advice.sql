@@ -233,13 +233,15 @@ CREATE FUNCTION contact_sync_internal.check_failures(s contact_sync_internal.sha
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH waiting AS MATERIALIZED (
+    WITH failure AS MATERIALIZED (
+        SELECT * FROM contact_sync_internal.waiting_failures(s.customers)
+    ), waiting AS MATERIALIZED (
         SELECT count(*) AS failures,
                -- A BEFORE trigger's failure stays when ON CONFLICT DO NOTHING keeps the row out.
                CASE WHEN count(*) BETWEEN 1 AND 10000 THEN
                    contact_sync_internal.count_without_customer(
                        s, array_agg(f.customer) FILTER (WHERE f.customer NOT IN ('', '(unknown)'))) END AS without_customer
-        FROM contact_sync_internal.waiting_failures(s.customers) f
+        FROM failure f
     ), gone AS MATERIALIZED (
         SELECT * FROM contact_sync_internal.failures_of_gone_tables(s.customers)
     )
@@ -251,6 +253,16 @@ AS $$
                            THEN format(' (%s of customers that do not exist)', without_customer) END, s.name) END,
            NULL
     FROM waiting
+    UNION ALL
+    -- The table failures is for the extension's owner; this is for the owner of customers.
+    SELECT * FROM (
+        SELECT 'failures', format('%s()', f.function), 'advice',
+               format('%s of these, %s: %s: %s', count(*),
+                      CASE min(f.customer) WHEN '' THEN 'of the table as a whole'
+                                           ELSE format('of customer %s for example', min(f.customer)) END,
+                      f.sqlstate, f.message), NULL
+        FROM failure f GROUP BY f.function, f.sqlstate, f.message
+        ORDER BY count(*) DESC, f.function, f.sqlstate, f.message LIMIT 10) AS common
     UNION ALL
     SELECT 'failures_of_gone_tables', 'contact_sync.failures', 'ok', NULL, NULL WHERE NOT EXISTS (SELECT FROM gone)
     UNION ALL

@@ -287,16 +287,16 @@ COMMENT ON FUNCTION contact_sync_internal.family_names(regclass) IS
     'a table, its partitions and inheritance children of the same owner, as failures name them';
 
 CREATE FUNCTION contact_sync_internal.waiting_failures(customers regclass)
-RETURNS TABLE (customers_table text, customer text, function text, times bigint)
+RETURNS TABLE (customers_table text, customer text, function text, times bigint, sqlstate text, message text)
 AS 'MODULE_PATHNAME', 'run_as_keeper' LANGUAGE C STABLE;
 COMMENT ON FUNCTION contact_sync_internal.waiting_failures(regclass) IS
-    'the failures that wait, without their messages';
+    'the failures of a table that nothing has resolved yet, for its owner';
 
 CREATE FUNCTION contact_sync_internal.waiting_failures_as_keeper(customers regclass)
-RETURNS TABLE (customers_table text, customer text, function text, times bigint)
+RETURNS TABLE (customers_table text, customer text, function text, times bigint, sqlstate text, message text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT f.customers_table, f.customer, f.function, f.times
+    SELECT f.customers_table, f.customer, f.function, f.times, f.sqlstate, f.message
     FROM contact_sync.failures f
     WHERE f.customers_table IN (SELECT contact_sync_internal.family_names(customers))
 $$;
