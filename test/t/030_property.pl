@@ -553,7 +553,7 @@ sub security
 		  @{ $d->{all_customers} } ];
 }
 
-# What must be corrected by hand: the check that names it, and how it is corrected
+# What must be corrected by hand: the check that names it, how it comes about, and how it is corrected
 sub by_hand
 {
 	my ($d) = @_;
@@ -578,9 +578,11 @@ sub by_hand
 		"ALTER TABLE $customers RENAME renamed TO $d->{phone}" ] if $d->{attached};
 	for my $check (some_of(.1, sort keys %states))
 	{
-		next if !$d->{there}{contact_methods} && $check !~ /policy|number_column/;
-		break_it($d, "by hand: $check", @{ $states{$check}[0] });
-		push @{ $d->{by_hand} }, [ $check, $states{$check}[1] ];
+		# Of a table of another owner's nothing more is told.
+		next if $check !~ /policy|number_column/
+		  && (!$d->{there}{contact_methods} || grep { $_ eq 'contact_methods: another owner' } @{ $d->{states} });
+		break_it($d, "by hand: $check");
+		push @{ $d->{by_hand} }, [ $check, @{ $states{$check} } ];
 	}
 }
 
@@ -860,8 +862,8 @@ sub corrections
 	my @sql;
 	for (@{ $d->{by_hand} })
 	{
-		my ($check, $correction) = @$_;
-		push @sql, "SELECT CASE WHEN count(*) > 0 THEN '+blocked $check' ELSE 'not blocked: $check' END $blocked"
+		my ($check, $statements, $correction) = @$_;
+		push @sql, (map { "$_;" } @$statements), "SELECT CASE WHEN count(*) > 0 THEN '+blocked $check' ELSE 'not blocked: $check' END $blocked"
 		  . " AND check_name = '$check';", "SELECT 'attached though blocked: $check' WHERE NOT refuses($d->{arguments});",
 		  "$correction;";
 	}
