@@ -581,8 +581,11 @@ sub by_hand
 		# Of a table of another owner's nothing more is told.
 		next if $check !~ /policy|number_column/
 		  && (!$d->{there}{contact_methods} || grep { $_ eq 'contact_methods: another owner' } @{ $d->{states} });
-		break_it($d, "by hand: $check");
-		push @{ $d->{by_hand} }, [ $check, @{ $states{$check} } ];
+		my ($statements, $correction) = @{ $states{$check} };
+		# The rows are noted by the names of the columns.
+		my $later = $check eq 'number_column';
+		break_it($d, "by hand: $check", $later ? () : @$statements);
+		push @{ $d->{by_hand} }, [ $check, $later ? $statements : [], $correction ];
 	}
 }
 
