@@ -201,6 +201,15 @@ $$;
 COMMENT ON FUNCTION contact_sync_internal.check_values(contact_sync_internal.shape) IS
     'what verify says of columns that do not accept what the sync writes';
 
+CREATE FUNCTION contact_sync_internal.may_fill(relation oid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    -- pg_trigger.tgtype: row 1, before 2, insert 4
+    SELECT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgtype & 7 = 7 AND t.tgenabled IN ('O', 'A'))
+$$;
+COMMENT ON FUNCTION contact_sync_internal.may_fill(oid) IS
+    'whether a BEFORE INSERT trigger of a table may give a new row values that it does not come with';
+
 CREATE FUNCTION contact_sync_internal.check_required_columns(s contact_sync_internal.shape)
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -209,11 +218,7 @@ AS $$
         SELECT t.name, format('%s.%I', t.name, a.attname) AS object, a.attnum, filled
         FROM contact_sync_internal.contact_tables(s) t
              JOIN pg_attribute a ON a.attrelid = t.relation AND a.attnum > 0 AND NOT a.attisdropped
-             CROSS JOIN LATERAL (
-                 -- Row, before, insert
-                 SELECT EXISTS (SELECT FROM pg_trigger g
-                                WHERE g.tgrelid = t.relation AND g.tgtype & 7 = 7 AND g.tgenabled IN ('O', 'A'))
-             ) AS found(filled)
+             CROSS JOIN LATERAL contact_sync_internal.may_fill(t.relation) AS found(filled)
         WHERE t.usable AND t.table_name <> 'contact_history' AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''
           AND a.attname NOT IN ('customer_id', 'method_type', 'phone_number')
           AND NOT EXISTS (SELECT FROM pg_type y WHERE y.oid = a.atttypid AND y.typdefault IS NOT NULL)
@@ -243,7 +248,7 @@ AS $$
     ), index AS (
         -- With the columns that its expressions read
         SELECT contact.position, contact.table_name, contact.name, contact.unique_key, i.indexrelid,
-               i.indpred IS NOT NULL
+               i.indpred IS NOT NULL OR contact_sync_internal.may_fill(i.indrelid)
                OR EXISTS (SELECT FROM unnest(k.conexclop) AS operator JOIN pg_operator o ON o.oid = operator
                           WHERE o.oprname <> '=') AS conditional, i.indnullsnotdistinct AS nulls_are_equal, k.conname,
                ARRAY(SELECT a.attnum FROM pg_attribute a
@@ -267,7 +272,7 @@ AS $$
              CROSS JOIN LATERAL (
                  SELECT array_agg(a.attname) AS names,
                         bool_or(a.attidentity <> ''
-                                OR pg_get_expr(e.adbin, e.adrelid) ~ 'nextval|uuid|random'
+                                OR pg_get_expr(e.adbin, e.adrelid) !~ '^(''|[-(]?[0-9]|true$|false$|NULL|now\(|CURRENT_)'
                                 OR NOT a.atthasdef AND (a.attnotnull OR NOT index.nulls_are_equal)
                                    AND a.attname NOT IN ('customer_id', 'method_type', 'phone_number', 'is_preferred')
                         ) IS TRUE AS differs

@@ -165,6 +165,13 @@ CALL try($$ALTER TABLE contact_methods ADD token text UNIQUE, ADD serial bigseri
            CREATE UNIQUE INDEX j ON contact_methods (method_type, customer_id, phone_number);
            CREATE UNIQUE INDEX k ON contact_methods (customer_id, method_type) WHERE is_available$$);
 CALL try($$ALTER TABLE contact_methods ALTER id DROP DEFAULT$$);
+CALL try($$CREATE SEQUENCE tickets; CREATE FUNCTION ticket() RETURNS text LANGUAGE sql AS $q$SELECT 't' || nextval('regress_values.tickets')$q$;
+           ALTER TABLE contact_methods ADD ticket text NOT NULL DEFAULT regress_values.ticket() UNIQUE$$);
+CALL try($$TRUNCATE contact_methods; ALTER TABLE contact_methods ADD place int NOT NULL DEFAULT 7 UNIQUE$$);
+CALL try($$TRUNCATE contact_methods; ALTER TABLE contact_methods ADD place int UNIQUE NULLS NOT DISTINCT;
+           CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.place := 1 + (SELECT count(*) FROM regress_values.contact_methods); RETURN NEW; END';
+           CREATE TRIGGER fill BEFORE INSERT ON contact_methods FOR EACH ROW EXECUTE FUNCTION fill()$$);
+CALL try($$TRUNCATE contact_preferences; ALTER TABLE contact_preferences ADD joined timestamptz DEFAULT CURRENT_TIMESTAMP UNIQUE$$);
 CALL try($$TRUNCATE contact_methods; ALTER TABLE contact_methods ADD token text UNIQUE NULLS NOT DISTINCT$$);
 -- Deleted rows that stay: more rows of a customer and method than one, on purpose.
 CALL try($$ALTER TABLE contact_methods DROP CONSTRAINT contact_methods_customer_id_method_type_key, ADD deleted_at timestamptz;
