@@ -14,7 +14,7 @@
 EXTENSION = contact_sync
 MODULE_big = contact_sync
 PGFILEDESC = "contact_sync - customers' contact data, kept right by guarded triggers"
-SOURCES = $(sort $(wildcard src/*.cpp))
+SOURCES = $(sort $(wildcard src/*/*.cpp))
 OBJS = $(SOURCES:.cpp=.o)
 
 # The install script is kept by subject, in the order in which the parts need each other.
@@ -34,11 +34,11 @@ EXTRA_CLEAN = output_iso tmp_check contact_sync-*.zip
 # Headers of the server and of Boost are not ours to warn about.
 WARNINGS = -Wall -Wextra
 STANDARD = -std=c++17 -fvisibility=hidden -fvisibility-inlines-hidden
-PG_CPPFLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server) -DCONTACT_SYNC_VERSION='"$(EXTVERSION)"'
+PG_CPPFLAGS = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server) -DCONTACT_SYNC_VERSION='"$(EXTVERSION)"'
 # Faults at the borders between C++ and PostgreSQL, for test/t/060_faults.pl alone.
 ifdef FAULTS
 SOURCES += test/fault.cpp
-PG_CPPFLAGS += -DCONTACT_SYNC_FAULTS -Isrc
+PG_CPPFLAGS += -DCONTACT_SYNC_FAULTS
 endif
 # INSTRUMENT has flags for sanitizers or coverage.
 PG_CXXFLAGS = $(STANDARD) $(WARNINGS) $(INSTRUMENT)
@@ -51,7 +51,7 @@ include $(PGXS)
 
 BITCODE_CXXFLAGS += $(STANDARD) $(WARNINGS)
 
-$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.hpp) Makefile
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*/*.hpp) Makefile
 
 $(DATA_built): $(PARTS:%=extension/%.sql) Makefile
 	cat $(PARTS:%=extension/%.sql) > $@
@@ -79,7 +79,7 @@ RUNS ?= 20000000
 fuzzcheck:
 	mkdir -p tmp_check/corpus && cp test/fuzz/corpus/* tmp_check/corpus
 	$(CLANGXX) -std=c++17 $(WARNINGS) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Isrc \
-	  src/number.cpp test/fuzz/number.cpp -o tmp_check/fuzz
+	  src/triggers/number.cpp test/fuzz/number.cpp -o tmp_check/fuzz
 	tmp_check/fuzz -runs=$(RUNS) -max_len=256 -verbosity=0 -print_final_stats=1 tmp_check/corpus
 
 # The same commit makes the same bytes. A zip has local time.
@@ -99,8 +99,8 @@ CPPCHECK ?= cppcheck
 
 lint:
 	$(foreach cxx,g++ clang++,$(cxx) $(LINT_FLAGS) $(WARNINGS) -Werror -fsyntax-only -x c++ $(SOURCES) &&) true
-	$(CLANG_FORMAT) --dry-run -Werror src/*.cpp src/*.hpp test/fault.cpp test/fuzz/*.cpp
-	$(CLANG_TIDY) --quiet $(SOURCES) test/fault.cpp test/fuzz/number.cpp -- $(LINT_FLAGS) -DCONTACT_SYNC_FAULTS -Isrc
+	$(CLANG_FORMAT) --dry-run -Werror $(SOURCES) $(wildcard src/*/*.hpp) test/fault.cpp test/fuzz/*.cpp
+	$(CLANG_TIDY) --quiet $(SOURCES) test/fault.cpp test/fuzz/number.cpp -- $(LINT_FLAGS) -DCONTACT_SYNC_FAULTS
 	$(CPPCHECK) --quiet --error-exitcode=1 --std=c++17 --enable=warning,performance,portability --inline-suppr \
 	  '-Dforeach(cell,list)=for(;cell;)' src
 	shellcheck -x $(SHELL_SCRIPTS)

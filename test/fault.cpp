@@ -1,9 +1,9 @@
-#include "fault.hpp"
+#include "server/fault.hpp"
 
 #include <stdexcept>
 #include <string_view>
 
-#include "border.hpp"
+#include "server/border.hpp"
 
 namespace contact_sync
 {

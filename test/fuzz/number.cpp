@@ -1,6 +1,6 @@
 /// What holds of number() for any bytes. For libFuzzer: make fuzz.
 
-#include "number.hpp"
+#include "triggers/number.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -20,7 +20,7 @@ my $shipped = slurp_file('contact_sync.so');
 like($with_faults, qr/contact_sync_test\.fault/, 'the module built for it knows the setting for faults');
 unlike($shipped, qr/contact_sync_test|fault injected/, 'the one that is shipped knows none');
 
-my %in_file = map { $_ => [ slurp_file($_) =~ /\bfault\("(.*?)"\)/g ] } glob 'src/*.[ch]pp';
+my %in_file = map { $_ => [ slurp_file($_) =~ /\bfault\("(.*?)"\)/g ] } glob 'src/*/*.[ch]pp';
 my @places = sort map { @$_ } values %in_file;
 cmp_ok(scalar @places, '>', 12, 'the sources name the places for faults');
 
