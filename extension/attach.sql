@@ -10,16 +10,6 @@ AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C;
 COMMENT ON FUNCTION contact_sync.attach(regclass, name, name, name, text) IS
     'runs each fix that verify finds, in order, and returns it; where something is blocked, raises and changes nothing';
 
-CREATE FUNCTION contact_sync_internal.limit_waiting() RETURNS void
-LANGUAGE sql SET search_path = pg_catalog, pg_temp
-AS $$
-    -- A session that sets lock_timeout has its own. Afterwards it is what it was: run_as_owner restores settings.
-    SELECT set_config('lock_timeout', current_setting('contact_sync.lock_timeout'), true)
-    WHERE current_setting('lock_timeout') = '0'
-$$;
-COMMENT ON FUNCTION contact_sync_internal.limit_waiting() IS
-    'limits how long attach, disable, enable and detach wait for a lock to contact_sync.lock_timeout, unless lock_timeout is set';
-
 CREATE FUNCTION contact_sync_internal.lock_tables(s contact_sync_internal.shape) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -65,7 +55,6 @@ DECLARE
     locked boolean := false;
     last boolean;
 BEGIN
-    PERFORM contact_sync_internal.limit_waiting();
     -- Under a snapshot of the transaction's the look beneath the locks would see what there was before them.
     IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
         RAISE EXCEPTION 'contact_sync.attach cannot run at isolation level %', current_setting('transaction_isolation')

@@ -41,7 +41,6 @@ DECLARE
     found_any boolean := false;
     target record;
 BEGIN
-    PERFORM contact_sync_internal.limit_waiting();
     FOR target IN SELECT * FROM contact_sync_internal.switchable(customers) LOOP
         found_any := true;
         -- Clones follow their parent; so only what is still in the other state is touched. ALWAYS and REPLICA are
@@ -131,7 +130,6 @@ AS $$
 DECLARE
     target record;
 BEGIN
-    PERFORM contact_sync_internal.limit_waiting();
     -- The contact tables' triggers too, unless they serve other customers beside these: nothing is left then that needs
     -- the extension. Data, keys and policies stay.
     FOR target IN
