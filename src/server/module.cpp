@@ -156,5 +156,7 @@ Datum accepts(PG_FUNCTION_ARGS)
 
 Datum is_text(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(contact_sync::is_text_type(PG_GETARG_OID(0)));
+	// A dropped column has no type, and a query may look at it before it is filtered out.
+	const Oid type = PG_GETARG_OID(0);
+	PG_RETURN_BOOL(SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(type)) && contact_sync::is_text_type(type));
 }
