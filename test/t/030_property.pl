@@ -88,7 +88,8 @@ sub literal
 	return "E'$value'";
 }
 
-# A number as contact sync stores it, as the README says: in Perl, and for SQL those of the characters that are made here.
+# A number as contact_sync stores it, as doc/reference.md says: in Perl, and for SQL those of the characters that are made
+# here.
 my $ignorable = q{E' \t\n\r\f\x0B\u00A0\u200B\u202A\u202C\u2060\u3000\uFEFF'};
 sub trimmed
 {
