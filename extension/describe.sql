@@ -237,6 +237,26 @@ $$;
 COMMENT ON FUNCTION contact_sync_internal.describe(regclass, name, name, name) IS
     'shape_of, for the owner of the table alone';
 
+CREATE FUNCTION contact_sync_internal.method_types() RETURNS TABLE (method text, number text)
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    VALUES ('whatsapp', 'whatsapp'), ('sms', 'phone'), ('phone_call', 'phone')
+$$;
+COMMENT ON FUNCTION contact_sync_internal.method_types() IS
+    'what a customer''s methods are, each with whether its number is phone or whatsapp';
+
+CREATE FUNCTION contact_sync_internal.methods_of(s contact_sync_internal.shape)
+RETURNS TABLE (method text, number text, column_name name)
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    -- A missing column is not an empty number.
+    SELECT m.method, m.number, CASE m.number WHEN 'phone' THEN s.phone_column ELSE s.whatsapp_column END
+    FROM contact_sync_internal.method_types() m
+    WHERE CASE m.number WHEN 'phone' THEN s.phone ELSE s.whatsapp END IS NOT NULL
+$$;
+COMMENT ON FUNCTION contact_sync_internal.methods_of(contact_sync_internal.shape) IS
+    'the methods that a customer''s columns are for';
+
 CREATE FUNCTION contact_sync_internal.contact_tables(s contact_sync_internal.shape)
 RETURNS TABLE ("position" integer, table_name name, name text, relation oid, kind "char", persistence "char", owner oid,
                usable boolean, row_security boolean, unique_key name[], comment text, created boolean)
@@ -271,11 +291,13 @@ AS $$
                     THEN 'character varying(20)' ELSE 'pg_catalog.text' END
         FROM pg_attribute a, contact_sync_internal.base_type(a.atttypid, a.atttypmod) AS base
         WHERE a.attrelid = s.customers AND a.attnum IN (s.phone, s.whatsapp)
+    ), known(methods) AS (
+        SELECT string_agg(quote_literal(method), ', ') FROM contact_sync_internal.method_types()
     ), wanted(table_name, column_name, type, default_value, constraints, needed) AS (VALUES
         ('contact_preferences', 'id', 'pg_catalog.uuid', 'pg_catalog.gen_random_uuid()', 'PRIMARY KEY', false),
         ('contact_preferences', 'customer_id', s.id_type, NULL, 'NOT NULL', true),
         ('contact_preferences', 'preferred_method', 'character varying(20)', '''whatsapp''',
-            'CHECK (preferred_method IN (''whatsapp'', ''sms'', ''phone_call''))', false),
+            (SELECT format('CHECK (preferred_method IN (%s))', methods) FROM known), false),
         ('contact_preferences', 'whatsapp_enabled', 'boolean', 'true', NULL, false),
         ('contact_preferences', 'sms_enabled', 'boolean', 'true', NULL, false),
         ('contact_preferences', 'phone_call_enabled', 'boolean', 'true', NULL, false),
@@ -289,7 +311,7 @@ AS $$
         ('contact_methods', 'id', 'pg_catalog.uuid', 'pg_catalog.gen_random_uuid()', 'PRIMARY KEY', false),
         ('contact_methods', 'customer_id', s.id_type, NULL, 'NOT NULL', true),
         ('contact_methods', 'method_type', 'character varying(20)', NULL,
-            'NOT NULL CHECK (method_type IN (''whatsapp'', ''sms'', ''phone_call''))', true),
+            (SELECT format('NOT NULL CHECK (method_type IN (%s))', methods) FROM known), true),
         ('contact_methods', 'phone_number', (SELECT type FROM copied), NULL, 'NOT NULL', true),
         ('contact_methods', 'is_available', 'boolean', 'true', NULL, false),
         ('contact_methods', 'is_preferred', 'boolean', 'false', NULL, false),
@@ -303,7 +325,7 @@ AS $$
         ('contact_history', 'id', 'pg_catalog.uuid', 'pg_catalog.gen_random_uuid()', 'PRIMARY KEY', false),
         ('contact_history', 'customer_id', s.id_type, NULL, NULL, false),
         ('contact_history', 'method', 'character varying(20)', NULL,
-            'NOT NULL CHECK (method IN (''whatsapp'', ''sms'', ''phone_call''))', false),
+            (SELECT format('NOT NULL CHECK (method IN (%s))', methods) FROM known), false),
         ('contact_history', 'type', 'character varying(20)', NULL, 'NOT NULL CHECK (type IN (''message'', ''call''))',
             false),
         ('contact_history', 'status', 'character varying(20)', NULL,

@@ -66,19 +66,6 @@ AS $$
 $$;
 COMMENT ON FUNCTION contact_sync_internal.number_of(text, name, smallint) IS 'the SQL for a customer''s number';
 
-CREATE FUNCTION contact_sync_internal.methods_of(s contact_sync_internal.shape)
-RETURNS TABLE (method text, number text)
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
-AS $$
-    -- A missing column is not an empty number.
-    SELECT m.method, m.number
-    FROM (VALUES ('whatsapp', 'whatsapp', s.whatsapp), ('sms', 'phone', s.phone), ('phone_call', 'phone', s.phone))
-         AS m(method, number, attribute)
-    WHERE m.attribute IS NOT NULL
-$$;
-COMMENT ON FUNCTION contact_sync_internal.methods_of(contact_sync_internal.shape) IS
-    'the methods that a customer''s columns are for, each with whether its number is phone or whatsapp';
-
 CREATE FUNCTION contact_sync_internal.unwanted_methods(s contact_sync_internal.shape, sampled boolean)
 RETURNS TABLE (number text, column_name name, rows bigint, unwanted bigint, most boolean)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off

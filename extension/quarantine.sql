@@ -149,9 +149,8 @@ AS $$
                    '                                      COLLATE pg_catalog."C" OPERATOR(pg_catalog.=)\n'
                    '                                      contact_sync.number(kept.phone_number::pg_catalog.text))',
                    methods, s.name, s.id_column, s.id_equality, column_name), '' ORDER BY methods) AS cases
-        FROM (VALUES ('{sms,phone_call}', s.phone_column, s.phone),
-                     ('{whatsapp}', s.whatsapp_column, s.whatsapp)) AS number(methods, column_name, attnum)
-        WHERE attnum IS NOT NULL
+        FROM (SELECT array_agg(m.method), m.column_name
+              FROM contact_sync_internal.methods_of(s) m GROUP BY m.column_name) AS number(methods, column_name)
     ), wrong AS (
         SELECT contact.*, 1 AS step, 'customer_id is null' AS reason, NULL AS ranking,
                'moved.customer_id IS NULL' AS condition,

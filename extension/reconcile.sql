@@ -133,10 +133,8 @@ BEGIN
                                         pg_catalog.count(*) FILTER (
                                             WHERE m.phone_number::pg_catalog.text COLLATE pg_catalog."C"
                                                   OPERATOR(pg_catalog.=)
-                                                  CASE WHEN m.method_type::pg_catalog.text
-                                                            OPERATOR(pg_catalog.=) 'whatsapp'
-                                                       THEN c.whatsapp ELSE c.phone END),
-                                        pg_catalog.num_nonnulls(c.whatsapp, c.phone, c.phone)
+                                                  CASE %12$s END),
+                                        pg_catalog.num_nonnulls(%13$s)
                                  FROM %8$s AS m
                                  WHERE m.customer_id %9$s c.id AND m.method_type::pg_catalog.text IN (%10$s)%11$s
                                 ) AS m(present, right_ones, wanted)
@@ -144,7 +142,10 @@ BEGIN
         customer, s.name, s.id_column, greater, s.id_type, less, preferences.name, methods.name, s.id_equality,
         known, (SELECT string_agg(format(' AND (c.%s IS NOT NULL OR m.method_type::pg_catalog.text '
                                          'OPERATOR(pg_catalog.<>) %L)', w.number, w.method), '')
-                FROM contact_sync_internal.methods_of(s) w WHERE w.method = ANY (kept_methods)));
+                FROM contact_sync_internal.methods_of(s) w WHERE w.method = ANY (kept_methods)),
+        (SELECT string_agg(format('WHEN m.method_type::pg_catalog.text OPERATOR(pg_catalog.=) %L THEN c.%s',
+                                  w.method, w.number), ' ') FROM contact_sync_internal.methods_of(s) w),
+        (SELECT string_agg('c.' || w.number, ', ') FROM contact_sync_internal.methods_of(s) w));
 
     lock_customers := $sql$
         SELECT pg_catalog.array_agg(k.id)

@@ -99,7 +99,8 @@ RETURNS TABLE (table_name name, column_name name, category "char", "values" text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     -- The category is pg_type.typcategory's; the assignment is what becomes of a row that gets another number.
-    VALUES ('contact_methods'::name, 'method_type'::name, 'S'::"char", '{whatsapp,sms,phone_call}'::text[], true, NULL),
+    VALUES ('contact_methods'::name, 'method_type'::name, 'S'::"char",
+            ARRAY(SELECT method FROM contact_sync_internal.method_types()), true, NULL),
            ('contact_methods', 'is_preferred', 'B', '{true,false}', false, NULL),
            ('contact_methods', 'is_available', 'B', '{true}', false, 'true'),
            ('contact_methods', 'verification_status', 'S', '{unknown}', false, '''unknown'''),

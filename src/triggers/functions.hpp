@@ -1,7 +1,7 @@
 /// The trigger functions. Each takes the event that it was called for and returns what a trigger function returns.
 ///
-/// Their rules are in README.md ("What the triggers do") and doc/reference.md. They never fail the customer's statement:
-/// what goes wrong becomes a WARNING and a row in failures (failure.hpp); 57014 and 40001 alone are raised.
+/// Their rules are in README.md ("What the triggers do") and doc/reference.md. They never fail the customer's
+/// statement: what goes wrong becomes a WARNING and a row in failures (failure.hpp); 57014 and 40001 alone are raised.
 #pragma once
 
 #include "triggers/event.hpp"

@@ -8,10 +8,6 @@ namespace contact_sync
 namespace
 {
 
-// whatsapp is the method whatsapp; phone is sms and phone_call.
-constexpr int methods_of_whatsapp = 1;
-constexpr int methods_of_phone = 2;
-
 /// Whether the number in a column has to be looked at.
 bool concerns_column(const Binding &binding, const Column &column, const Change &change)
 {
@@ -125,7 +121,8 @@ struct UpdateContactMethods
 			tasks.to_write.add(note.key, write_whatsapp, write_phone);
 		if (is_to_remove(whatsapp) || is_to_remove(phone))
 			tasks.to_remove.add(note.key, is_to_remove(whatsapp), is_to_remove(phone));
-		tasks.rows_to_write += (write_whatsapp ? methods_of_whatsapp : 0) + (write_phone ? methods_of_phone : 0);
+		tasks.rows_to_write += (write_whatsapp ? methods_of(NumberColumn::whatsapp) : 0) +
+							   (write_phone ? methods_of(NumberColumn::phone) : 0);
 	}
 
 	/// Inserts what is not there, where rules may rewrite that.

@@ -31,13 +31,15 @@ const char *number_in_sql(const Binding &binding, const Column &column)
 	return bit_by_bit(psprintf("%s(c.%s::pg_catalog.text)", binding.number, quote_identifier(NameStr(column.name))));
 }
 
-/// Of the method's row `m`: one thing where the method is of whatsapp, another where it is of phone.
+/// Of the method's row `m`: one thing where its number is in whatsapp, another where it is in phone.
 const char *by_method(const char *of_whatsapp, const char *of_phone)
 {
-	return psprintf("CASE WHEN %3$s OPERATOR(pg_catalog.=) 'whatsapp' THEN %1$s "
-					"WHEN %3$s OPERATOR(pg_catalog.=) 'sms' THEN %2$s "
-					"WHEN %3$s OPERATOR(pg_catalog.=) 'phone_call' THEN %2$s END",
-					of_whatsapp, of_phone, bit_by_bit("m.method_type"));
+	StringInfoData sql;
+	initStringInfo(&sql);
+	for (const MethodType &type : method_types)
+		appendStringInfo(&sql, "WHEN %s OPERATOR(pg_catalog.=) '%s' THEN %s ", bit_by_bit("m.method_type"), type.name,
+						 type.column == NumberColumn::whatsapp ? of_whatsapp : of_phone);
+	return psprintf("CASE %sEND", sql.data);
 }
 
 /// The number that the method's row `m` is to have.
@@ -118,11 +120,18 @@ const char *from_wanted(const Binding &binding, const ContactTable &preferences,
 										   "AS p (preferred) ON true",
 										   bit_by_bit("p.preferred_method"), preferences.name, binding.key_equality)
 								: "CROSS JOIN (SELECT NULL::pg_catalog.text) AS p (preferred)";
-	return psprintf("%1$s %2$s CROSS JOIN LATERAL (VALUES ('whatsapp', %3$s, k.whatsapp), ('sms', %4$s, k.phone), "
-					"('phone_call', %4$s, k.phone)) AS w (method, number, is_meant) "
+	StringInfoData wanted;
+	initStringInfo(&wanted);
+	for (const MethodType &type : method_types)
+	{
+		const bool of_whatsapp = type.column == NumberColumn::whatsapp;
+		appendStringInfo(&wanted, "%s('%s', %s, %s)", wanted.len > 0 ? ", " : "", type.name,
+						 number_in_sql(binding, of_whatsapp ? binding.whatsapp : binding.phone),
+						 of_whatsapp ? "k.whatsapp" : "k.phone");
+	}
+	return psprintf("%s %s CROSS JOIN LATERAL (VALUES %s) AS w (method, number, is_meant) "
 					"WHERE w.is_meant AND w.number IS NOT NULL",
-					from_customers(binding, many, in_order), preferred, number_in_sql(binding, binding.whatsapp),
-					number_in_sql(binding, binding.phone));
+					from_customers(binding, many, in_order), preferred, wanted.data);
 }
 
 constexpr const char *is_preferred = "w.method OPERATOR(pg_catalog.=) COALESCE(p.preferred, 'whatsapp')";

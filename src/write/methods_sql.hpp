@@ -7,6 +7,30 @@
 namespace contact_sync
 {
 
+enum class NumberColumn
+{
+	whatsapp,
+	phone,
+};
+
+/// What a customer's methods are, and which column has the number of each.
+struct MethodType
+{
+	const char *name;
+	NumberColumn column;
+};
+constexpr MethodType method_types[] = {
+	{"whatsapp", NumberColumn::whatsapp}, {"sms", NumberColumn::phone}, {"phone_call", NumberColumn::phone}};
+
+/// How many methods have their number in a column.
+constexpr int methods_of(NumberColumn column)
+{
+	int count = 0;
+	for (const MethodType &type : method_types)
+		count += type.column == column ? 1 : 0;
+	return count;
+}
+
 /// Updates rows that have another number. Those that have it already are not even locked.
 const char *update_sql(const Binding &binding, const ContactTable &methods, bool many);
 
