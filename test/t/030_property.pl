@@ -567,7 +567,7 @@ sub by_hand
 	$states{unique_key} = [ ["CREATE UNIQUE INDEX live ON $methods (customer_id, method_type) WHERE mark < 0"],
 		"DROP INDEX $schema.live" ] if $d->{twice}{contact_methods};
 	$states{phone_number_type} = [ ["CREATE PUBLICATION shop_$d->{seed} FOR TABLE $methods WHERE (phone_number <> '')"],
-		"DROP PUBLICATION shop_$d->{seed}" ] if $d->{room} == 13;
+		"DROP PUBLICATION shop_$d->{seed}" ] if $d->{room} == 13 && !$d->{attached};
 	$states{recursive_policy} = [
 		[ "CREATE TABLE $schema.technicians (id integer)", "ALTER TABLE $schema.technicians ENABLE ROW LEVEL SECURITY",
 			"GRANT SELECT ON $schema.technicians TO authenticated", "ALTER TABLE $schema.technicians OWNER TO shop_owner",
