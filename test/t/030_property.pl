@@ -567,7 +567,8 @@ sub by_hand
 	$states{unique_key} = [ ["CREATE UNIQUE INDEX live ON $methods (customer_id, method_type) WHERE mark < 0"],
 		"DROP INDEX $schema.live" ] if $d->{twice}{contact_methods};
 	$states{phone_number_type} = [ ["CREATE PUBLICATION shop_$d->{seed} FOR TABLE $methods WHERE (phone_number <> '')"],
-		"DROP PUBLICATION shop_$d->{seed}" ] if $d->{room} == 13 && !$d->{attached};
+		"DROP PUBLICATION shop_$d->{seed}" ] if $d->{room} == 13 && !$d->{attached}
+	  && !grep { $_ eq 'contact_methods: no column phone_number' } @{ $d->{states} };
 	$states{recursive_policy} = [
 		[ "CREATE TABLE $schema.technicians (id integer)", "ALTER TABLE $schema.technicians ENABLE ROW LEVEL SECURITY",
 			"GRANT SELECT ON $schema.technicians TO authenticated", "ALTER TABLE $schema.technicians OWNER TO shop_owner",
@@ -915,8 +916,11 @@ sub start_adoption
 		  . " AND NOT (known AND number IS NULL) AND mark % 3 = 0;" : (),
 	  corrections($d),
 	  'CREATE TEMPORARY TABLE outcome_before AS SELECT * FROM outcomes(' . statements_array($d) . ');',
-	  # Rows of history without a customer are shown to whom they were.
-	  q{SELECT coalesce(max(row_count) FILTER (WHERE statement ~ 'IS NULL$'),
+	  # Rows of history without a customer are shown to whom they were, or were but for a grant.
+	  grep({ $_ eq 'contact_history: no grants' } @{ $d->{states} })
+	  ? "SELECT count(*) AS of_nobody FROM $d->{schema}.contact_history, pg_policy WHERE customer_id IS NULL"
+		  . " AND polrelid = '$d->{schema}.contact_history'::regclass AND polname = 'contact_sync_without_customer_select' \\gset"
+	  : q{SELECT coalesce(max(row_count) FILTER (WHERE statement ~ 'IS NULL$'),
 						max(row_count) FILTER (WHERE statement ~ 'contact_history$'), 0) AS of_nobody
 		FROM outcome_before WHERE state = 'UNDO0' AND statement ~ '^SELECT .*contact_history' \gset},
 	  'SET client_min_messages = warning;',
