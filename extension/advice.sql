@@ -122,10 +122,11 @@ RETURNS TABLE (check_name text, object text, status text, problem text, fix text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     -- Triggers of others on contact tables run under the search_path of the sync, unless they have their own.
-    WITH RECURSIVE written(relation) AS (
-        SELECT t.relation FROM contact_sync_internal.contact_tables(s) t WHERE t.usable
-        UNION
-        SELECT i.inhrelid FROM pg_inherits i JOIN written ON i.inhparent = written.relation
+    WITH written(relation) AS (
+        SELECT f.relation
+        FROM contact_sync_internal.contact_tables(s) t
+             CROSS JOIN LATERAL contact_sync_internal.family(t.relation) AS f(relation)
+        WHERE t.usable
     ), finding AS (
         SELECT format('trigger %I on %s', t.tgname, t.tgrelid::regclass) AS object, f.oid::regprocedure AS function,
                string_agg(format('%I.%I', n.schema_name, n.name), ', ' ORDER BY n.schema_name, n.name) AS names,
@@ -142,7 +143,7 @@ AS $$
            'its function runs with the search_path of the sync, ' || quote_ident(s.schema_name)
                || ', and seems to name without a schema: ' || f.names,
            CASE WHEN f.object IS NOT NULL THEN
-               format('ALTER FUNCTION %s SET search_path = %I, %s;', f.function, s.schema_name, f.schemas) END
+               format('ALTER FUNCTION %s SET search_path = %I, %s, pg_temp;', f.function, s.schema_name, f.schemas) END
     FROM (VALUES (1)) AS one LEFT JOIN finding f ON true
     ORDER BY f.object
 $$;

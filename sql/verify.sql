@@ -497,6 +497,11 @@ SELECT fix FROM contact_sync.verify('customers') WHERE check_name = 'search_path
 SELECT object, status, problem, fix FROM contact_sync.verify('customers') WHERE check_name = 'search_path';
 UPDATE customers SET phone = '0798';
 SELECT count(*) > 0 AS audited FROM regress_verify_extensions.audit WHERE number = '0798';
+-- A client's temporary table is not taken for the one that is meant.
+CREATE TEMPORARY TABLE audit (id int, number text);
+UPDATE customers SET phone = '0797';
+SELECT count(*) > 0 AS audited, (SELECT count(*) FROM pg_temp.audit) AS captured
+    FROM regress_verify_extensions.audit WHERE number = '0797';
 ROLLBACK;
 
 --
