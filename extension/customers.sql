@@ -141,10 +141,8 @@ CREATE FUNCTION contact_sync_internal.check_customers(customers regclass, s cont
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH RECURSIVE family(relation) AS (
-        SELECT s.customers WHERE s.customers IS NOT NULL
-        UNION
-        SELECT i.inhrelid FROM pg_inherits i JOIN family ON i.inhparent = family.relation
+    WITH family(relation) AS (
+        SELECT * FROM contact_sync_internal.family(s.customers)
     ), finding AS (
         SELECT 1 AS step, 'customers_table' AS check_name, coalesce(s.name, customers::text, 'customers') AS object,
                CASE

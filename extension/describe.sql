@@ -123,15 +123,25 @@ $$;
 COMMENT ON FUNCTION contact_sync_internal.holds_rows(oid) IS
     'whether a table holds rows, true where the current user cannot tell';
 
+CREATE FUNCTION contact_sync_internal.family(relation oid) RETURNS SETOF oid
+LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH RECURSIVE family(relation) AS (
+        SELECT family.relation
+        UNION
+        SELECT i.inhrelid FROM pg_inherits i JOIN family ON i.inhparent = family.relation
+    )
+    SELECT f.relation FROM family AS f
+$$;
+COMMENT ON FUNCTION contact_sync_internal.family(oid) IS 'a table, its partitions and inheritance children, at any depth';
+
 CREATE FUNCTION contact_sync_internal.sync_triggers(customers oid)
 RETURNS TABLE (relation oid, trigger oid, name name, function name, ours boolean, clone boolean, state "char",
                type smallint, has_transition_tables boolean, plain boolean, arguments text[])
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH RECURSIVE family(relation) AS (
-        SELECT customers
-        UNION
-        SELECT i.inhrelid FROM pg_inherits i JOIN family ON i.inhparent = family.relation
+    WITH family(relation) AS (
+        SELECT * FROM contact_sync_internal.family(customers)
     )
     SELECT t.tgrelid, t.oid, t.tgname, f.proname, contact_sync_internal.is_ours(f.oid), t.tgparentid <> 0, t.tgenabled, t.tgtype,
            num_nonnulls(t.tgoldtable, t.tgnewtable) > 0,

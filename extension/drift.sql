@@ -81,10 +81,8 @@ BEGIN
         RETURN;
     END IF;
     IF sampled THEN
-        WITH RECURSIVE family(relation) AS (
-            SELECT methods.relation
-            UNION
-            SELECT i.inhrelid FROM pg_inherits i JOIN family ON i.inhparent = family.relation
+        WITH family(relation) AS (
+            SELECT * FROM contact_sync_internal.family(methods.relation)
         )
         SELECT sum(pg_relation_size(family.relation)) / current_setting('block_size')::bigint INTO pages FROM family;
         share := least(1, 300.0 / greatest(pages, 1));

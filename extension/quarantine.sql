@@ -75,10 +75,8 @@ CREATE FUNCTION contact_sync_internal.references_to(relation oid)
 RETURNS TABLE (condition text, problem text, is_checked boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH RECURSIVE family(relation) AS (
-        SELECT references_to.relation
-        UNION
-        SELECT i.inhrelid FROM pg_inherits i JOIN family ON i.inhparent = family.relation
+    WITH family(relation) AS (
+        SELECT * FROM contact_sync_internal.family(references_to.relation)
     )
     -- A table that may not be read may hold such rows.
     SELECT CASE WHEN may.read THEN

@@ -84,9 +84,11 @@ BEGIN
     SELECT base.width INTO m.room
     FROM pg_attribute a, contact_sync_internal.base_type(a.atttypid, a.atttypmod) AS base
     WHERE a.attrelid = methods.relation AND a.attname = 'phone_number';
-    SELECT string_agg(format(', %I = %s', w.column_name, w.assignment), '') INTO changes
-    FROM contact_sync_internal.accepted_values(s) w WHERE w.assignment IS NOT NULL;
-    has_preferred := EXISTS (SELECT FROM contact_sync_internal.accepted_values(s) w WHERE w.column_name = 'is_preferred')
+    SELECT string_agg(format(', %I = %s', w.column_name, w.assignment), '') FILTER (WHERE w.assignment IS NOT NULL),
+           bool_or(w.column_name = 'is_preferred')
+    INTO changes, has_preferred
+    FROM contact_sync_internal.accepted_values(s) w;
+    has_preferred := has_preferred IS TRUE
                      AND EXISTS (SELECT FROM pg_attribute a
                                  WHERE a.attrelid = preferences.relation AND a.attname = 'preferred_method'
                                    AND NOT a.attisdropped);
@@ -275,10 +277,8 @@ CREATE FUNCTION contact_sync_internal.family_names(customers regclass) RETURNS S
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     -- An inheritance child's failures are in its own name.
-    WITH RECURSIVE family(relation) AS (
-        SELECT customers::oid
-        UNION
-        SELECT i.inhrelid FROM pg_inherits i JOIN family ON i.inhparent = family.relation
+    WITH family(relation) AS (
+        SELECT * FROM contact_sync_internal.family(customers::oid)
     )
     SELECT format('%I.%I', n.nspname, c.relname)
     FROM family JOIN pg_class c ON c.oid = family.relation JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -415,10 +415,8 @@ CREATE FUNCTION contact_sync_internal.estimated_customers(customers regclass, OU
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 BEGIN
-    WITH RECURSIVE family(relation) AS (
-        SELECT customers::oid
-        UNION
-        SELECT i.inhrelid FROM pg_inherits i JOIN family ON i.inhparent = family.relation
+    WITH family(relation) AS (
+        SELECT * FROM contact_sync_internal.family(customers::oid)
     )
     SELECT CASE WHEN bool_and(c.reltuples >= 0) THEN sum(c.reltuples) END INTO estimate
     FROM family JOIN pg_class c ON c.oid = family.relation AND c.relkind = 'r';

@@ -40,15 +40,14 @@ AS $$
                 WHERE a.attrelid = t.relation AND a.attnum > 0 AND NOT a.attisdropped) AS is_of_others
         FROM contact_sync_internal.contact_tables(s) t LEFT JOIN pg_roles owner ON owner.oid = t.owner
     ), present AS MATERIALIZED (
-        SELECT contact.table_name, a.attname AS column_name, a.attnum, a.atttypid, a.atttypmod,
-               a.atthasdef OR a.attidentity <> '' AS has_default, a.attnotnull
+        SELECT contact.table_name, a.attname AS column_name, a.attnum, a.atttypid, a.atttypmod
         FROM contact JOIN pg_attribute a ON a.attrelid = contact.relation AND a.attnum > 0 AND NOT a.attisdropped
         WHERE contact.usable
     ), wanted AS MATERIALIZED (
         SELECT contact.position AS table_position, contact.name, contact.relation, contact.kind, contact.filled,
                contact.is_of_others,
                w.table_name, w.position, w.column_name, w.type, w.default_value, w.constraints, w.needed,
-               p.attnum, p.atttypid, p.atttypmod, p.has_default
+               p.attnum, p.atttypid, p.atttypmod
         FROM contact JOIN contact_sync_internal.contact_columns(s) w USING (table_name)
              LEFT JOIN present p USING (table_name, column_name)
         WHERE contact.usable
@@ -170,8 +169,7 @@ AS $$
         SELECT 5, table_position, position, 'contact_default', format('%s.%I', name, column_name), 'fix',
                'the column has no default',
                format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s;', name, column_name, default_value)
-        FROM wanted
-        WHERE attnum IS NOT NULL AND default_value IS NOT NULL AND NOT has_default AND to_regtype(type) = atttypid
+        FROM wanted JOIN contact_sync_internal.missing_defaults(s) d USING (table_name, position, column_name, default_value)
 
         UNION ALL
         SELECT 6, table_position, position, 'customer_id_type', format('%s.%I', name, column_name),

@@ -26,10 +26,8 @@ CREATE FUNCTION contact_sync_internal.check_triggers(s contact_sync_internal.sha
 RETURNS TABLE (check_name text, object text, status text, problem text, fix text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH RECURSIVE family(relation) AS (
-        SELECT s.customers
-        UNION
-        SELECT i.inhrelid FROM pg_inherits i JOIN family ON i.inhparent = family.relation
+    WITH family(relation) AS (
+        SELECT * FROM contact_sync_internal.family(s.customers)
     ), target AS MATERIALIZED (
         SELECT c.oid AS relation, format('%I.%I', n.nspname, c.relname) AS name, c.relnamespace AS schema,
                c.oid = s.customers OR s.inherited AND c.relkind = 'r' AND c.relnamespace = s.schema AS wanted,

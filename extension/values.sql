@@ -94,6 +94,20 @@ $$;
 COMMENT ON FUNCTION contact_sync_internal.refusals(oid, smallint, text[]) IS
     'by what a column refuses some of the values it must be able to have: its type, or a constraint on it alone';
 
+CREATE FUNCTION contact_sync_internal.missing_defaults(s contact_sync_internal.shape)
+RETURNS TABLE (table_name name, "position" integer, column_name name, default_value text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT w.table_name, w.position, w.column_name, w.default_value
+    FROM contact_sync_internal.contact_tables(s) t
+         JOIN contact_sync_internal.contact_columns(s) w USING (table_name)
+         JOIN pg_attribute a ON (a.attrelid, a.attname) = (t.relation, w.column_name) AND NOT a.attisdropped
+    WHERE t.usable AND w.default_value IS NOT NULL AND to_regtype(w.type) = a.atttypid
+      AND NOT a.atthasdef AND a.attidentity = ''
+$$;
+COMMENT ON FUNCTION contact_sync_internal.missing_defaults(contact_sync_internal.shape) IS
+    'the columns of contact tables that lack the default that attach gives them';
+
 CREATE FUNCTION contact_sync_internal.written_values(s contact_sync_internal.shape)
 RETURNS TABLE (table_name name, column_name name, category "char", "values" text[], needed boolean, assignment text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -108,12 +122,9 @@ AS $$
            ('contact_methods', 'updated_at', 'D', '{now}', false, 'pg_catalog.now()')
     UNION ALL
     -- Words that become defaults
-    SELECT w.table_name, w.column_name, 'S', ARRAY[btrim(w.default_value, '''')], false, NULL
-    FROM contact_sync_internal.contact_tables(s) t
-         JOIN contact_sync_internal.contact_columns(s) w USING (table_name)
-         JOIN pg_attribute a ON (a.attrelid, a.attname) = (t.relation, w.column_name) AND NOT a.attisdropped
-    WHERE t.usable AND t.table_name = 'contact_preferences' AND w.default_value ~ '^''\w+''$'
-      AND NOT a.atthasdef AND to_regtype(w.type) = a.atttypid
+    SELECT d.table_name, d.column_name, 'S', ARRAY[btrim(d.default_value, '''')], false, NULL
+    FROM contact_sync_internal.missing_defaults(s) d
+    WHERE d.table_name = 'contact_preferences' AND d.default_value ~ '^''\w+''$'
 $$;
 COMMENT ON FUNCTION contact_sync_internal.written_values(contact_sync_internal.shape) IS
     'what the sync writes into columns of contact tables, beside customers and numbers';
@@ -223,9 +234,8 @@ AS $$
         WHERE t.usable AND t.table_name <> 'contact_history' AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''
           AND a.attname NOT IN ('customer_id', 'method_type', 'phone_number')
           AND NOT EXISTS (SELECT FROM pg_type y WHERE y.oid = a.atttypid AND y.typdefault IS NOT NULL)
-          AND NOT EXISTS (SELECT FROM contact_sync_internal.contact_columns(s) w     -- it gets the default it lacks
-                          WHERE (w.table_name, w.column_name) = (t.table_name, a.attname)
-                            AND w.default_value IS NOT NULL AND to_regtype(w.type) = a.atttypid)
+          AND NOT EXISTS (SELECT FROM contact_sync_internal.missing_defaults(s) d     -- which it gets
+                          WHERE (d.table_name, d.column_name) = (t.table_name, a.attname))
     )
     SELECT 'required_column', coalesce(r.object, t.name),
            CASE WHEN r.object IS NULL THEN 'ok' WHEN r.filled THEN 'advice' ELSE 'blocked' END,
@@ -248,7 +258,7 @@ AS $$
         SELECT * FROM contact_sync_internal.contact_tables(s) t WHERE t.usable AND t.unique_key IS NOT NULL
     ), index AS (
         -- With the columns that its expressions read
-        SELECT contact.position, contact.table_name, contact.name, contact.unique_key, i.indexrelid,
+        SELECT contact.position, contact.table_name, contact.name, contact.relation, contact.unique_key, i.indexrelid,
                i.indpred IS NOT NULL OR contact_sync_internal.may_fill(i.indrelid)
                OR EXISTS (SELECT FROM unnest(k.conexclop) AS operator JOIN pg_operator o ON o.oid = operator
                           WHERE o.oprname <> '=') AS conditional, i.indnullsnotdistinct AS nulls_are_equal, k.conname,
@@ -278,8 +288,7 @@ AS $$
                                    AND a.attname NOT IN ('customer_id', 'method_type', 'phone_number', 'is_preferred')
                         ) IS TRUE AS differs
                  FROM pg_attribute a LEFT JOIN pg_attrdef e ON (e.adrelid, e.adnum) = (a.attrelid, a.attnum)
-                 WHERE a.attrelid = (SELECT indrelid FROM pg_index WHERE pg_index.indexrelid = index.indexrelid)
-                   AND a.attnum = ANY (index.attnums)
+                 WHERE a.attrelid = index.relation AND a.attnum = ANY (index.attnums)
              ) AS columns
     ), finding AS (
         SELECT j.*,
